@@ -1,0 +1,45 @@
+# Everything a developer types. `make demo` and `make test` set up all they need on a fresh machine.
+
+PYTHON ?= python3
+VENV   ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+DEMO = tests/data/table.png
+
+.PHONY: help setup demo test lint bench screenshot clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  ##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@echo "Installing. The first time, llama.cpp is compiled for this machine: about six minutes."
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+setup: $(VENV)/ready  ## make the virtual environment (compiles llama.cpp once)
+
+demo: setup  ## solve h'(2) from a picture of a table
+	$(BIN)/qvq solve $(DEMO) "find h'(2)"
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## compare with llama.cpp's own tools (compiles them once)
+	$(BIN)/python tests/benchmarks/bench.py
+
+screenshot: setup  ## draw tests/data/session.svg again from a real session
+	$(BIN)/python tests/make_screenshot.py
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""`python -m qvq_cli` is `qvq`."""
+
+from qvq_cli.cli.app import run
+
+run()

@@ -1,0 +1,555 @@
+"""llama.cpp through its C API: one model, one mmproj, one conversation in the KV cache.
+
+Drives llama_cpp.llama_cpp and llama_cpp.mtmd_cpp, not llama_cpp.Llama and its chat handlers: those
+take M-RoPE positions for KV cells, force a repeat penalty, encode a picture again on every call and
+can't be steered in the middle. Here n_tokens (cells) and n_pos (positions) are two numbers all
+along.
+
+It crashes when llama.cpp does. `process.WorkerEngine` runs it in a process of its own.
+"""
+
+import ctypes
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import time
+import types
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from qvq_cli.engine.protocol import (
+    Bitmap,
+    LoadSpec,
+    ModelInfo,
+    OnProgress,
+    Piece,
+    Prefilled,
+    PromptPart,
+    Reserve,
+    Sampling,
+)
+from qvq_cli.errors import (
+    DoesNotFitError,
+    EngineDiedError,
+    GgufError,
+    PromptError,
+    UnavailableError,
+)
+
+N_BATCH = 2048
+N_UBATCH = 512
+N_PENALTY = 64
+"""Tokens that --repeat-penalty looks back on; llama.cpp's own default."""
+GGML_LOG_WARN, GGML_LOG_CONT = 3, 5
+
+
+def import_llama_cpp() -> tuple[Any, Any]:
+    """Import llama_cpp.llama_cpp and llama_cpp.mtmd_cpp without the package's `__init__`.
+
+    That `__init__` pulls in numpy, jinja2 and 4,000 lines of chat formats: 0.15 s of every start
+    for code this program never calls. An empty package of the same name stands in for it.
+
+    Raises: UnavailableError: llama-cpp-python is missing or its libraries don't load here.
+    """
+    if "llama_cpp" not in sys.modules:
+        spec = importlib.util.find_spec("llama_cpp")
+        if spec is None or spec.submodule_search_locations is None:
+            raise UnavailableError(
+                "llama-cpp-python, which runs the model, is not installed.",
+                hint="pip install llama-cpp-python",
+                reference="llama-cpp-missing",
+            )
+        package = types.ModuleType("llama_cpp")
+        package.__path__ = list(spec.submodule_search_locations)
+        package.__spec__ = importlib.machinery.ModuleSpec("llama_cpp", None, is_package=True)
+        sys.modules["llama_cpp"] = package
+    try:
+        from llama_cpp import llama_cpp, mtmd_cpp
+    except (OSError, RuntimeError, FileNotFoundError) as error:
+        raise UnavailableError(
+            f"llama.cpp's libraries can't be loaded: {error}",
+            hint="pip install --force-reinstall --no-cache-dir llama-cpp-python",
+            reference="llama-cpp-broken",
+        ) from error
+    return llama_cpp, mtmd_cpp
+
+
+class LlamaEngine:
+    """The Engine protocol on llama.cpp, in this process.
+
+    Args:
+        verbose: pass llama.cpp's log on to stderr; otherwise only its last warnings are kept, to
+        explain
+            a failure.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._lib, self._mtmd = import_llama_cpp()
+        self._log_tail: deque[str] = deque(maxlen=20)
+        self._verbose = verbose
+        self._callbacks: list[Any] = []  # ctypes callbacks live as long as C may call them
+        self._set_log()
+        self._lib.llama_backend_init()
+        self._model: Any = None
+        self._vision: Any = None
+        self._ctx: Any = None
+        self._sampler: Any = None
+        self._batch: Any = None
+        self._pieces: dict[int, Piece] = {}
+        self._n_tokens = 0
+        self._n_pos = 0
+        # Every text token from the prompt's last one on; the KV cache holds them all but a pending
+        # one.
+        self._history: list[int] = []
+        self._pending: int | None = None
+
+    # load
+
+    def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        """See Engine.load."""
+        started = time.perf_counter()
+        sizes = [Path(path).stat().st_size for path in (spec.model_path, spec.mmproj_path)]
+        model_share = sizes[0] / max(sum(sizes), 1)
+        self._n_threads = spec.n_threads
+        self._load_model(spec, lambda share: on_progress("load", share * model_share))
+        self._load_vision(
+            spec, lambda share: on_progress("load", model_share + share * (1 - model_share))
+        )
+        self._vocab = self._lib.llama_model_get_vocab(self._model)
+        return ModelInfo(
+            n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
+            n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
+            devices=tuple(name for name, _ in self._devices()),
+            load_s=time.perf_counter() - started,
+        )
+
+    def _load_model(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
+        params = self._lib.llama_model_default_params()
+        params.n_gpu_layers = spec.n_gpu_layers
+        params.use_extra_bufts = spec.repack
+        params.progress_callback = self._progress_callback(
+            self._lib.llama_progress_callback, report
+        )
+        if spec.device is not None:
+            chosen = self._device(spec.device)
+            self._device_list = (ctypes.c_void_p * 2)(chosen, None)
+            params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
+        self._model = self._lib.llama_model_load_from_file(os.fsencode(spec.model_path), params)
+        if not self._model:
+            raise self._load_error(spec.model_path)
+
+    def _load_vision(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
+        params = self._mtmd.mtmd_context_params_default()
+        params.use_gpu = spec.vision_on_gpu and spec.n_gpu_layers != 0 and spec.device != "none"
+        params.print_timings = False
+        params.n_threads = spec.n_threads
+        params.warmup = False  # llama.cpp then makes the compute buffers for the real picture
+        params.image_min_tokens = 1  # our bitmaps come at their final size: nothing to resize
+        params.image_max_tokens = 1 << 20
+        params.progress_callback = self._progress_callback(
+            self._mtmd.mtmd_progress_callback, report
+        )
+        self._vision = self._mtmd.mtmd_init_from_file(
+            os.fsencode(spec.mmproj_path), self._model, params
+        )
+        if not self._vision or not self._mtmd.mtmd_support_vision(self._vision):
+            raise self._load_error(spec.mmproj_path)
+
+    def _progress_callback(self, prototype: Any, report: Callable[[float], None]) -> Any:
+        last = -1.0
+
+        def on_progress(share: float, _: object) -> bool:
+            nonlocal last
+            if share - last >= 0.01 or share >= 1.0:
+                last = share
+                report(share)
+            return True
+
+        callback = prototype(on_progress)
+        self._callbacks.append(callback)
+        return callback
+
+    def _load_error(self, path: str) -> GgufError | DoesNotFitError:
+        reason = self._last_words()
+        if any(word in reason.lower() for word in ("allocate", "out of memory", "bad_alloc")):
+            return DoesNotFitError(
+                f"There is not enough memory to load {path}: {reason}",
+                hint="Try a smaller quant, or fewer --n-gpu-layers.",
+                reference="load-out-of-memory",
+            )
+        return GgufError(
+            f"llama.cpp can't load {path}: {reason}",
+            hint="Run again with --verbose to see its whole log; download the file again if it may "
+            "be damaged.",
+            reference="model-refused",
+        )
+
+    def _devices(self) -> list[tuple[str, Any]]:
+        """Name and handle of each device llama.cpp was built for, the CPU too."""
+        base = self._lib._base_path
+        from llama_cpp._ctypes_extensions import load_shared_library
+
+        registry = load_shared_library("ggml", base)
+        names = load_shared_library("ggml-base", base)
+        registry.ggml_backend_dev_count.restype = ctypes.c_size_t
+        registry.ggml_backend_dev_get.restype = ctypes.c_void_p
+        registry.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
+        names.ggml_backend_dev_name.restype = ctypes.c_char_p
+        names.ggml_backend_dev_name.argtypes = [ctypes.c_void_p]
+        handles = [
+            registry.ggml_backend_dev_get(i) for i in range(registry.ggml_backend_dev_count())
+        ]
+        return [(names.ggml_backend_dev_name(handle).decode(), handle) for handle in handles]
+
+    def _device(self, name: str) -> Any:
+        """The handle of a device by its name, or None for "none": nothing offloaded."""
+        if name == "none":
+            return None
+        devices = self._devices()
+        for known, handle in devices:
+            if known.lower() == name.lower():
+                return handle
+        raise UnavailableError(
+            f"llama.cpp has no device called {name!r} here; it has "
+            f"{', '.join(known for known, _ in devices)}.",
+            hint="Choose one of them with --device, or reinstall llama-cpp-python for your GPU "
+            "(README, Install).",
+            reference="no-such-device",
+        )
+
+    # prefill
+
+    def prefill(
+        self,
+        parts: Sequence[PromptPart],
+        reserve: Reserve,
+        sampling: Sampling,
+        on_progress: OnProgress,
+    ) -> Prefilled:
+        """See Engine.prefill."""
+        self._sampling = sampling
+        chunks = self._tokenize(parts)
+        try:
+            n_prompt = self._mtmd.mtmd_helper_get_n_tokens(chunks)
+            self._make_context(n_prompt, reserve)
+            return self._run_prompt(chunks, n_prompt, on_progress)
+        finally:
+            self._mtmd.mtmd_input_chunks_free(chunks)
+
+    def _tokenize(self, parts: Sequence[PromptPart]) -> Any:
+        mtmd = self._mtmd
+        bitmaps: list[Any] = []
+        keep: list[Any] = []
+        array = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))()
+        for i, part in enumerate(parts):
+            c_part = mtmd.mtmd_input_part()
+            if isinstance(part, Bitmap):
+                rgb = (ctypes.c_uint8 * len(part.rgb)).from_buffer_copy(part.rgb)
+                bitmap = mtmd.mtmd_bitmap_init(part.width_px, part.height_px, rgb)
+                bitmaps.append(bitmap)
+                c_part.bitmap = bitmap
+            else:
+                data = part.text.encode("utf-8", "replace")
+                text = mtmd.mtmd_input_text(data, len(data), False, part.parse_special)
+                keep += [data, text]
+                c_part.text = ctypes.pointer(text)
+            keep.append(c_part)
+            array[i] = ctypes.pointer(c_part)
+        chunks = mtmd.mtmd_input_chunks_init()
+        status = mtmd.mtmd_tokenize_from_parts(self._vision, chunks, array, len(parts), False)
+        for bitmap in bitmaps:
+            mtmd.mtmd_bitmap_free(bitmap)
+        if status != 0:
+            mtmd.mtmd_input_chunks_free(chunks)
+            raise EngineDiedError(
+                f"llama.cpp could not tokenize the prompt (status {status}): {self._last_words()}",
+                reference="tokenize-failed",
+            )
+        return chunks
+
+    def _make_context(self, n_prompt: int, reserve: Reserve) -> None:
+        n_ctx_train = self._lib.llama_model_n_ctx_train(self._model)
+        if n_prompt + reserve.n_min > n_ctx_train:
+            raise PromptError(
+                f"The question and its pictures take {n_prompt} tokens and an answer needs "
+                f"{reserve.n_min}, but this model was trained for {n_ctx_train} in all.",
+                hint="Use fewer pictures, a smaller --image-tokens-max or a shorter question.",
+            )
+        n_ctx = min(n_prompt + reserve.n_max, n_ctx_train)
+        self._free_context()
+        params = self._lib.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = N_BATCH
+        params.n_ubatch = N_UBATCH
+        params.n_seq_max = 1
+        params.n_threads = self._n_threads
+        params.n_threads_batch = self._n_threads
+        params.no_perf = True
+        self._ctx = self._lib.llama_init_from_model(self._model, params)
+        if not self._ctx:
+            raise DoesNotFitError(
+                f"llama.cpp could not make room for a context of {n_ctx} tokens: "
+                f"{self._last_words()}",
+                hint="Use a smaller --max-thinking or --image-tokens-max, or fewer --n-gpu-layers.",
+                reference="context-out-of-memory",
+            )
+        self._memory = self._lib.llama_get_memory(self._ctx)
+        self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
+        self._n_tokens = self._n_pos = 0
+
+    def _run_prompt(self, chunks: Any, n_prompt: int, on_progress: OnProgress) -> Prefilled:
+        mtmd = self._mtmd
+        count = mtmd.mtmd_input_chunks_size(chunks)
+        items = [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(count)]
+        is_image = [
+            mtmd.mtmd_input_chunk_get_type(item) == mtmd.MTMD_INPUT_CHUNK_TYPE_IMAGE
+            for item in items
+        ]
+        image_tokens: list[int] = []
+        image_s = 0.0
+        started = time.perf_counter()
+        for i, item in enumerate(items):
+            if is_image[i]:
+                on_progress("image", len(image_tokens) / sum(is_image))
+                before = time.perf_counter()
+                embd = self._encode_image(item)
+                image_s += time.perf_counter() - before
+                image_tokens.append(mtmd.mtmd_input_chunk_get_n_tokens(item))
+                self._prefill_image(item, embd, n_prompt, on_progress)
+            else:
+                self._prefill_text(self._text_tokens(item), i == count - 1, n_prompt, on_progress)
+        on_progress("prefill", 1.0)
+        self._new_sampler()
+        return Prefilled(
+            n_tokens=self._n_tokens,
+            n_pos=self._n_pos,
+            n_ctx=self._lib.llama_n_ctx(self._ctx),
+            image_tokens=tuple(image_tokens),
+            image_s=image_s,
+            prefill_s=time.perf_counter() - started - image_s,
+        )
+
+    def _text_tokens(self, chunk: Any) -> list[int]:
+        n = ctypes.c_size_t()
+        tokens = self._mtmd.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(n))
+        return list(tokens[: n.value])
+
+    def _encode_image(self, chunk: Any) -> Any:
+        status = self._mtmd.mtmd_encode_chunk(self._vision, chunk)
+        if status != 0:
+            raise EngineDiedError(
+                f"llama.cpp could not encode the picture (status {status}): {self._last_words()}",
+                hint="Try a smaller --image-tokens-max.",
+                reference="image-encode-failed",
+            )
+        return self._mtmd.mtmd_get_output_embd(self._vision)
+
+    def _prefill_image(self, chunk: Any, embd: Any, n_prompt: int, on_progress: OnProgress) -> None:
+        def on_batch(view: Any, _: object) -> int:
+            self._n_tokens += view.contents.n_tokens
+            on_progress("prefill", self._n_tokens / n_prompt)
+            return 0
+
+        new_n_pos = self._lib.llama_pos(0)
+        status = self._mtmd.mtmd_helper_decode_image_chunk(
+            self._vision,
+            self._ctx,
+            chunk,
+            embd,
+            self._n_pos,
+            0,
+            N_BATCH,
+            ctypes.byref(new_n_pos),
+            self._mtmd.mtmd_helper_post_decode_callback(on_batch),
+            None,
+        )
+        self._check_decode(status)
+        self._n_pos = new_n_pos.value
+
+    def _prefill_text(
+        self, tokens: list[int], is_last: bool, n_prompt: int, on_progress: OnProgress
+    ) -> None:
+        for start in range(0, len(tokens), N_BATCH):
+            part = tokens[start : start + N_BATCH]
+            self._decode_tokens(part, with_logits=is_last and start + N_BATCH >= len(tokens))
+            on_progress("prefill", self._n_tokens / n_prompt)
+        if is_last:
+            self._history = tokens[-1:]
+            self._pending = None
+
+    # decode
+
+    def decode(self, n_max: int) -> Generator[Piece]:
+        """See Engine.decode. Never runs ahead: the next token is computed when it is asked for."""
+        sample, sampler, ctx = self._lib.llama_sampler_sample, self._sampler, self._ctx
+        n_ctx = self._lib.llama_n_ctx(ctx)
+        pieces = self._pieces
+        for _ in range(n_max):
+            if self._pending is not None:
+                if self._n_tokens >= n_ctx:
+                    return
+                self._decode_tokens([self._pending], with_logits=True)
+                self._pending = None
+            token = sample(sampler, ctx, -1)
+            piece = pieces.get(token) or self._piece(token)
+            if piece.is_eog:
+                yield piece
+                return
+            self._history.append(token)
+            self._pending = token
+            yield piece
+
+    def append(self, text: str, *, parse_special: bool = False) -> int:
+        """See Engine.append."""
+        tokens = self._tokenize_text(text, parse_special)
+        pending = [] if self._pending is None else [self._pending]
+        if self._n_tokens + len(pending) + len(tokens) > self._lib.llama_n_ctx(self._ctx):
+            raise PromptError("No room is left in the context for the conclusion.")
+        self._decode_tokens(pending + tokens, with_logits=True)
+        self._pending = None
+        self._history += tokens
+        self._new_sampler()
+        return len(tokens)
+
+    def rewind(self, n_drop: int) -> None:
+        """Forget the last n_drop decoded tokens: the KV cache ends with the one before them.
+
+        The logits went with them, so the last token kept is run again by what comes next.
+        """
+        if n_drop <= 0:
+            return
+        if self._pending is not None:
+            n_drop -= 1
+            self._history.pop()
+            self._pending = None
+        if n_drop > 0:
+            del self._history[len(self._history) - n_drop :]
+        n_remove = n_drop + 1
+        self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos - n_remove, -1)
+        self._n_pos -= n_remove
+        self._n_tokens -= n_remove
+        self._pending = self._history[-1]
+
+    def close(self) -> None:
+        """See Engine.close."""
+        self._free_context()
+        if self._vision:
+            self._mtmd.mtmd_free(self._vision)
+        if self._model:
+            self._lib.llama_model_free(self._model)
+        self._vision = self._model = None
+
+    def _free_context(self) -> None:
+        if self._sampler:
+            self._lib.llama_sampler_free(self._sampler)
+        if self._batch is not None:
+            self._lib.llama_batch_free(self._batch)
+        if self._ctx:
+            self._lib.llama_free(self._ctx)
+        self._sampler = self._batch = self._ctx = None
+
+    def _decode_tokens(self, tokens: list[int], *, with_logits: bool) -> None:
+        """Run text tokens at the next positions; logits only for the last one, if at all."""
+        batch = self._batch
+        n = len(tokens)
+        batch.n_tokens = n
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = self._n_pos + i
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = 0
+            batch.logits[i] = 0
+        batch.logits[n - 1] = with_logits
+        self._check_decode(self._lib.llama_decode(self._ctx, batch))
+        self._n_tokens += n
+        self._n_pos += n
+
+    def _check_decode(self, status: int) -> None:
+        if status != 0:
+            raise EngineDiedError(
+                f"llama.cpp stopped computing (status {status}): {self._last_words()}",
+                hint="Run again with --verbose to see its whole log.",
+                reference="decode-failed",
+            )
+
+    def _tokenize_text(self, text: str, parse_special: bool) -> list[int]:
+        data = text.encode()
+        tokens = (ctypes.c_int32 * (len(data) + 8))()
+        n = self._lib.llama_tokenize(
+            self._vocab, data, len(data), tokens, len(tokens), False, parse_special
+        )
+        return list(tokens[:n])
+
+    def _piece(self, token: int) -> Piece:
+        is_eog = self._lib.llama_vocab_is_eog(self._vocab, token)
+        buffer = ctypes.create_string_buffer(256)
+        n = self._lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        if n < 0:
+            buffer = ctypes.create_string_buffer(-n)
+            n = self._lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
+        piece = Piece(token, b"" if is_eog else buffer.raw[:n], is_eog)
+        self._pieces[token] = piece
+        return piece
+
+    def _new_sampler(self) -> None:
+        """A fresh sampler chain, ordered as llama.cpp does; depends on seed and history only."""
+        lib, sampling = self._lib, self._sampling
+        if self._sampler:
+            lib.llama_sampler_free(self._sampler)
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        steps = []
+        if sampling.repeat_penalty != 1.0:
+            steps.append(
+                lib.llama_sampler_init_penalties(
+                    lib.llama_vocab_n_tokens(self._vocab),
+                    N_PENALTY,
+                    sampling.repeat_penalty,
+                    0.0,
+                    0.0,
+                )
+            )
+        if sampling.temperature <= 0:
+            steps.append(lib.llama_sampler_init_greedy())
+        else:
+            if sampling.top_k > 0:
+                steps.append(lib.llama_sampler_init_top_k(sampling.top_k))
+            if sampling.top_p < 1.0:
+                steps.append(lib.llama_sampler_init_top_p(sampling.top_p, 1))
+            if sampling.min_p > 0.0:
+                steps.append(lib.llama_sampler_init_min_p(sampling.min_p, 1))
+            steps.append(lib.llama_sampler_init_temp(sampling.temperature))
+            n_said = len(self._history) - 1
+            steps.append(
+                lib.llama_sampler_init_dist((sampling.seed + 0x9E3779B1 * n_said) & 0xFFFFFFFF)
+            )
+        for step in steps:
+            lib.llama_sampler_chain_add(chain, step)
+        for token in self._history[1:][-N_PENALTY:]:
+            lib.llama_sampler_accept(chain, token)
+        self._sampler = chain
+
+    # log
+
+    def _set_log(self) -> None:
+        state = {"level": 0}
+
+        def on_log(level: int, text: bytes, _: object) -> None:
+            if level != GGML_LOG_CONT:
+                state["level"] = level
+            if self._verbose:
+                os.write(2, text)
+            if state["level"] >= GGML_LOG_WARN:
+                self._log_tail.append(text.decode("utf-8", "replace"))
+
+        callback = self._lib.llama_log_callback(on_log)
+        self._callbacks.append(callback)
+        self._lib.llama_log_set(callback, None)
+        self._mtmd.mtmd_helper_log_set(callback, None)
+
+    def _last_words(self) -> str:
+        """llama.cpp's last errors in one line, the oldest first: the first is usually the cause."""
+        lines = "".join(self._log_tail).splitlines()
+        return " / ".join(line.strip() for line in lines[-4:] if line.strip()) or "no reason given"

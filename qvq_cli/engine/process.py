@@ -1,0 +1,295 @@
+"""The Engine protocol on a worker process, and what its death means.
+
+The worker decodes ahead of its reader; closing the iterator tells it how many pieces were taken and
+it undoes the rest, so that budget and loop rules see exactly the engine they would see in one
+process, without a round trip for each token.
+
+A death while loading or reading the prompt is tried once more with the settings that crash least
+(`cautious`); any other becomes an error that says what happened.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from qvq_cli.engine.protocol import (
+    LoadSpec,
+    ModelInfo,
+    OnProgress,
+    Piece,
+    Prefilled,
+    PromptPart,
+    Reserve,
+    Sampling,
+)
+from qvq_cli.engine.wire import (
+    Header,
+    pack_parts,
+    read_frame,
+    unpack_error,
+    unpack_pieces,
+    write_frame,
+)
+from qvq_cli.errors import DoesNotFitError, EngineDiedError, QvqError
+
+OnNotice = Callable[[str, str], None]
+"""Called with a kebab-case reference and a message for people."""
+
+KILLED = -signal.SIGKILL if sys.platform != "win32" else None
+OUT_OF_MEMORY = ("bad_alloc", "failed to allocate", "unable to allocate", "out of memory")
+
+
+class WorkerEngine:
+    """A llama.cpp that can crash without taking the program with it.
+
+    Args:
+        verbose: let llama.cpp's log through to stderr.
+        on_notice: told when a crash was answered by a second try.
+    """
+
+    def __init__(self, *, verbose: bool, on_notice: OnNotice) -> None:
+        self._verbose = verbose
+        self._on_notice = on_notice
+        self._spec: LoadSpec | None = None
+        self._start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._process.pid
+
+    def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        """See Engine.load."""
+        self._spec = spec
+        try:
+            return self._load(spec, on_progress)
+        except WorkerDied as death:
+            self._restart_cautiously(death)
+            return self._load(self._spec, on_progress)
+
+    def prefill(
+        self,
+        parts: Sequence[PromptPart],
+        reserve: Reserve,
+        sampling: Sampling,
+        on_progress: OnProgress,
+    ) -> Prefilled:
+        """See Engine.prefill."""
+        described, pixels = pack_parts(parts)
+        request = {
+            "op": "prefill",
+            "parts": described,
+            "reserve": reserve,
+            "sampling": dataclasses.asdict(sampling),
+        }
+        try:
+            done = self._call(request, pixels, on_progress)
+        except WorkerDied as death:
+            self._restart_cautiously(death)
+            assert self._spec is not None
+            self._load(self._spec, on_progress)
+            done = self._call(request, pixels, on_progress)
+        return Prefilled(**{**done, "image_tokens": tuple(done["image_tokens"])})
+
+    def decode(self, n_max: int) -> Generator[Piece]:
+        """See Engine.decode."""
+        self._send({"op": "decode", "n_max": n_max})
+        n_taken = 0
+        at_end = False
+        try:
+            while True:
+                header, payload = self._receive()
+                if header["re"] == "end":
+                    at_end = True
+                    return
+                for piece in unpack_pieces(header, payload):
+                    n_taken += not piece.is_eog
+                    yield piece
+        finally:
+            if not at_end and self._process.poll() is None:
+                self._stop(n_taken)
+
+    def append(self, text: str, *, parse_special: bool = False) -> int:
+        """See Engine.append."""
+        request = {"op": "append", "text": text, "parse_special": parse_special}
+        return int(self._call(request)["n"])
+
+    def close(self) -> None:
+        """See Engine.close. The worker holds nothing worth a polite end, so it is killed."""
+        self._process.kill()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return  # the kernel is still taking its memory back; it can't outlive that
+        self._stderr_reader.join(timeout=1)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # a frame it never read may be buffered
+                    stream.close()
+
+    # process
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            # -P: a file called json.py in the person's folder must not be imported.
+            [sys.executable, "-P", "-m", "qvq_cli.engine.worker", str(os.getpid())]
+            + (["--verbose"] if self._verbose else []),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
+        )
+        self._oom_kills = count_oom_kills()
+        self._stderr_tail: deque[str] = deque(maxlen=40)
+        self._stderr_reader = threading.Thread(target=self._read_stderr, daemon=True)
+        self._stderr_reader.start()
+
+    def _read_stderr(self) -> None:
+        stream = cast(BinaryIO, self._process.stderr)
+        for line in stream:
+            self._stderr_tail.append(line.decode("utf-8", "replace").rstrip())
+            if self._verbose:
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+
+    def _restart_cautiously(self, death: "WorkerDied") -> None:
+        """Start again with the settings that crash least, or raise what the death means."""
+        assert self._spec is not None
+        spec = cautious(self._spec)
+        self.close()
+        if spec == self._spec or death.returncode == KILLED:
+            raise death.error from death
+        self._on_notice(
+            "engine-restarted",
+            f"{death.error.message} Trying once more without weight repacking and with the picture "
+            "on the CPU, which is slower.",
+        )
+        self._spec = spec
+        self._start()
+
+    # frames
+
+    def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        done = self._call({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
+        return ModelInfo(**{**done, "devices": tuple(done["devices"])})
+
+    def _call(
+        self, request: Header, payload: bytes = b"", on_progress: OnProgress | None = None
+    ) -> Header:
+        """Send a request and wait for its "done". Returns: what came with it."""
+        self._send(request, payload)
+        while True:
+            header, _ = self._receive()
+            if header.pop("re") == "done":
+                return header
+            if on_progress is not None:
+                on_progress(header["stage"], header["share"])
+
+    def _stop(self, n_keep: int) -> None:
+        self._send({"op": "stop", "keep": n_keep})
+        while self._receive()[0]["re"] != "stopped":
+            pass  # pieces that were already on their way
+
+    def _send(self, header: Header, payload: bytes = b"") -> None:
+        try:
+            write_frame(cast(BinaryIO, self._process.stdin), header, payload)
+        except OSError as error:
+            raise self._death() from error
+
+    def _receive(self) -> tuple[Header, bytes]:
+        frame = read_frame(cast(BinaryIO, self._process.stdout))
+        if frame is None:
+            raise self._death()
+        if frame[0]["re"] == "error":
+            raise unpack_error(frame[0])
+        return frame
+
+    def _death(self) -> "WorkerDied":
+        try:
+            returncode = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            returncode = self._process.wait()
+        self._stderr_reader.join(timeout=1)
+        was_oom = count_oom_kills() > self._oom_kills
+        return WorkerDied(returncode, explain_death(returncode, list(self._stderr_tail), was_oom))
+
+
+class WorkerDied(EngineDiedError):
+    """The worker ended on its own; `error` is what to tell people."""
+
+    def __init__(self, returncode: int, error: QvqError) -> None:
+        super().__init__(error.message, hint=error.hint, reference=error.reference)
+        self.returncode = returncode
+        self.error = error
+
+
+def cautious(spec: LoadSpec) -> LoadSpec:
+    """The same model with the settings that have crashed llama.cpp switched off."""
+    return dataclasses.replace(spec, repack=False, vision_on_gpu=False)
+
+
+def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) -> QvqError:
+    """What a person should know about a worker's end.
+
+    Args:
+        returncode: as subprocess gives it, negative for a signal.
+        stderr_tail: the last lines it wrote; llama.cpp's asserts are among them.
+        was_oom: the kernel's count of out-of-memory kills went up meanwhile.
+    """
+    lines = [line for line in stderr_tail if line.strip()]
+    assertion = next((line for line in lines if "GGML_ASSERT" in line), None)
+    memory = next((line for line in lines if any(w in line.lower() for w in OUT_OF_MEMORY)), None)
+    smaller = (
+        "Free some memory, or use a smaller quant, --max-thinking or --image-tokens-max; "
+        "with a GPU, fewer --n-gpu-layers."
+    )
+    if was_oom:
+        return DoesNotFitError(
+            "The system ran out of memory and killed the model.", hint=smaller, reference="oom-kill"
+        )
+    if memory is not None:
+        return DoesNotFitError(
+            f"llama.cpp ran out of memory: {memory}", hint=smaller, reference="out-of-memory"
+        )
+    again = (
+        "Run again with --verbose to see llama.cpp's whole log; --n-gpu-layers 0 avoids the GPU."
+    )
+    if assertion is not None:
+        return EngineDiedError(
+            f"llama.cpp gave up: {assertion}", hint=again, reference="engine-abort"
+        )
+    if returncode < 0:
+        name = signal.Signals(-returncode).name
+        if returncode == KILLED:
+            again = "Somebody killed it; if that was the system, it was short of memory. " + smaller
+        return EngineDiedError(
+            f"llama.cpp's process was ended by {name}.", hint=again, reference="engine-killed"
+        )
+    last = f": {lines[-1]}" if lines else ""
+    return EngineDiedError(
+        f"llama.cpp's process ended by itself with code {returncode}{last}.",
+        hint=again,
+        reference="engine-exited",
+    )
+
+
+def count_oom_kills() -> int:
+    """How often Linux has killed a process for memory, here and in this container; 0 elsewhere."""
+    total = 0
+    for path in (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events")):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        total += sum(int(n) for key, n in map(str.split, text.splitlines()) if key == "oom_kill")
+    return total

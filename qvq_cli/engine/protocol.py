@@ -1,0 +1,154 @@
+"""The engine as the rest of the program sees it: plain data in, pieces of text out.
+
+An engine holds one conversation. Its life is `load`, then `prefill`, then any mix of `decode` and
+`append`, then `close`. Whatever an implementation does ahead of its reader, the KV cache holds
+exactly the pieces that were taken from `decode`: closing that iterator early undoes the rest.
+
+Refuses to know: what the text means, when to stop, what people see.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+Stage = Literal["load", "image", "prefill"]
+OnProgress = Callable[[Stage, float], None]
+"""Called with the stage and the share of it that is done, 0.0 to 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bitmap:
+    """A picture as the vision encoder takes it: already snapped to the patch grid.
+
+    `rgb` holds height_px * width_px * 3 bytes, row by row; both sides are multiples of the
+    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing.
+    """
+
+    width_px: int
+    height_px: int
+    rgb: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A stretch of the prompt; only our own markup is parsed for special tokens."""
+
+    text: str
+    parse_special: bool
+
+
+PromptPart = TextPart | Bitmap
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. The defaults are greedy, as QVQ's makers ran it.
+
+    temperature 0 takes the most likely token; top_k 0, top_p 1.0, min_p 0.0 and repeat_penalty 1.0
+    switch those filters off.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSpec:
+    """What to load and where to run it.
+
+    n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
+    None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
+    segfaults. vision_on_gpu: run the mmproj on the GPU too.
+    """
+
+    model_path: str
+    mmproj_path: str
+    n_threads: int
+    n_gpu_layers: int = -1
+    device: str | None = None
+    repack: bool = True
+    vision_on_gpu: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the engine found out while loading."""
+
+    n_ctx_train: int
+    n_vocab: int
+    devices: tuple[str, ...]
+    load_s: float
+
+
+class Reserve(NamedTuple):
+    """Tokens kept free after the prompt: n_max wanted, n_min without which there is no point."""
+
+    n_min: int
+    n_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """The state after the prompt: n_tokens KV cells used, n_pos the next M-RoPE position.
+
+    The two differ as soon as there is a picture: an image of (h, w) merged patches takes h*w cells
+    but advances the position by max(h, w).
+    """
+
+    n_tokens: int
+    n_pos: int
+    n_ctx: int
+    image_tokens: tuple[int, ...]
+    image_s: float
+    prefill_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One decoded token: its id and its bytes (which may end inside a UTF-8 character)."""
+
+    token: int
+    data: bytes
+    is_eog: bool = False
+
+
+class Engine(Protocol):
+    """One loaded model and one conversation in its KV cache."""
+
+    def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        """Load the model and its mmproj.
+
+        Raises: GgufError: llama.cpp refused a file. EngineDiedError, DoesNotFitError: it died
+        trying.
+        """
+
+    def prefill(
+        self,
+        parts: Sequence[PromptPart],
+        reserve: Reserve,
+        sampling: Sampling,
+        on_progress: OnProgress,
+    ) -> Prefilled:
+        """Run the prompt, in a context made just large enough for it and the reserve.
+
+        Raises: PromptError: the prompt leaves less than reserve.n_min of what the model can hold.
+        """
+
+    def decode(self, n_max: int) -> Generator[Piece]:
+        """Generate up to n_max tokens; end of generation comes as a last Piece with is_eog.
+
+        Close the iterator to stop early: the KV cache then ends with the last piece that was taken.
+        """
+
+    def append(self, text: str, *, parse_special: bool = False) -> int:
+        """Put text after what is in the KV cache as if the model had said it. Returns: its tokens.
+
+        Sampling after an append depends only on the seed and the number of tokens before it.
+        """
+
+    def close(self) -> None:
+        """Let everything go; safe to call twice and from any state."""

@@ -1,0 +1,156 @@
+"""The engine process: `python -m qvq_cli.engine.worker`, frames on stdin and stdout.
+
+llama.cpp aborts, segfaults and gets killed for memory; here that costs this process only. The
+worker lives no longer than its parent: a thread reads stdin all the time and ends the process when
+it closes, and on Linux the kernel does it too. Ctrl-C is the parent's to understand, so it is
+ignored here.
+"""
+
+import contextlib
+import dataclasses
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+from qvq_cli.engine.llama import LlamaEngine
+from qvq_cli.engine.protocol import LoadSpec, Piece, Reserve, Sampling, Stage
+from qvq_cli.engine.wire import (
+    Header,
+    pack_error,
+    pack_pieces,
+    read_frame,
+    unpack_parts,
+    write_frame,
+)
+from qvq_cli.errors import QvqError
+
+FLUSH_S = 0.02
+"""Tokens that come faster than this travel in one frame."""
+
+
+class Worker:
+    """One engine and the two streams; `serve` runs until the parent goes.
+
+    stop_requested is set by the reader as soon as a "stop" arrives, which then also waits in the
+    queue for its turn, so that a decode in progress ends after its current token.
+    """
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO, *, verbose: bool) -> None:
+        self._requests = requests
+        self._replies = replies
+        self._engine = LlamaEngine(verbose=verbose)
+        self._queue: queue.Queue[tuple[Header, bytes]] = queue.Queue()
+        self._stop_requested = threading.Event()
+        self._n_decoded = 0
+
+    def serve(self) -> None:
+        """Answer requests one by one until stdin ends."""
+        threading.Thread(target=self._read_requests, daemon=True).start()
+        while True:
+            request, payload = self._queue.get()
+            try:
+                self._answer(request, payload)
+            except QvqError as error:
+                self._send(*pack_error(error))
+
+    def _read_requests(self) -> None:
+        while (frame := read_frame(self._requests)) is not None:
+            if frame[0]["op"] == "stop":
+                self._stop_requested.set()
+            self._queue.put(frame)
+        os._exit(0)  # the parent is gone; freeing 50 GB politely would only take time
+
+    def _send(self, header: Header, payload: bytes = b"") -> None:
+        write_frame(self._replies, header, payload)
+
+    def _progress(self, stage: Stage, share: float) -> None:
+        self._send({"re": "progress", "stage": stage, "share": share})
+
+    def _answer(self, request: Header, payload: bytes) -> None:
+        match request["op"]:
+            case "load":
+                info = self._engine.load(LoadSpec(**request["spec"]), self._progress)
+                self._send({"re": "done", **dataclasses.asdict(info)})
+            case "prefill":
+                done = self._engine.prefill(
+                    unpack_parts(request["parts"], payload),
+                    Reserve(*request["reserve"]),
+                    Sampling(**request["sampling"]),
+                    self._progress,
+                )
+                self._send({"re": "done", **dataclasses.asdict(done)})
+            case "decode":
+                self._decode(request["n_max"])
+            case "stop":
+                self._engine.rewind(self._n_decoded - request["keep"])
+                self._stop_requested.clear()
+                self._send({"re": "stopped"})
+            case "append":
+                n = self._engine.append(request["text"], parse_special=request["parse_special"])
+                self._send({"re": "done", "n": n})
+
+    def _decode(self, n_max: int) -> None:
+        self._n_decoded = 0
+        waiting: list[Piece] = []
+        flushed = 0.0
+        for piece in self._engine.decode(n_max):
+            waiting.append(piece)
+            self._n_decoded += not piece.is_eog
+            now = time.monotonic()
+            if now - flushed >= FLUSH_S:
+                self._send(*pack_pieces(waiting))
+                waiting = []
+                flushed = now
+            if self._stop_requested.is_set():
+                return
+        if waiting:
+            self._send(*pack_pieces(waiting))
+        self._send({"re": "end"})
+
+
+def main() -> None:
+    """Keep the protocol's stdout to ourselves, then serve."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(int(sys.argv[1]))
+    volunteer_for_oom_killer()
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints goes to stderr, never between two frames
+    try:
+        worker = Worker(sys.stdin.buffer, replies, verbose="--verbose" in sys.argv)
+    except QvqError as error:
+        write_frame(replies, *pack_error(error))
+        return
+    try:
+        worker.serve()
+    except BaseException:
+        # A bug of ours. Ending the usual way would wait for the reader's lock and abort.
+        traceback.print_exc()
+        os._exit(1)
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask Linux to kill this process when its parent ends, however that happens."""
+    if not sys.platform.startswith("linux"):
+        return  # there, the end of stdin does it
+    import ctypes
+
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(0)
+
+
+def volunteer_for_oom_killer() -> None:
+    """When memory runs out, let Linux kill this process and not the shell or desktop around it."""
+    with contextlib.suppress(OSError):  # not Linux, or not allowed: then the kernel chooses
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What a run tells while it goes, and the record it leaves.
+
+Events are facts in the order they happened; how they look is ui's business. `Solved` is always the
+last and carries the `Record`, from which --json and --save are made.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from qvq_cli.engine.protocol import Sampling, Stage
+
+
+class Finish(StrEnum):
+    """Why the reasoning stopped. Only CONCLUDED is the model's own doing."""
+
+    CONCLUDED = "concluded"
+    BUDGET = "budget"
+    DEADLINE = "deadline"
+    LOOP = "loop"
+    INTERRUPTED = "interrupted"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found after the boundary.
+
+    text: the answer without its wrapping, LaTeX kept; parts: one entry for each part of a
+    multi-part answer, else one; source: where it was found ("boxed", "heading", "tags", "sentence",
+    "plain").
+    """
+
+    text: str
+    parts: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    image_tokens: int = 0
+    prompt_tokens: int = 0
+    reasoning_tokens: int = 0
+    answer_tokens: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds, and tokens per second for decode_tps. ttft_s counts from the start of the
+    process."""
+
+    load_s: float = 0.0
+    image_s: float = 0.0
+    prefill_s: float = 0.0
+    ttft_s: float = 0.0
+    decode_tps: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """files: (file name, sha256 or None where it wasn't computed) of the GGUF files."""
+
+    name: str
+    quant: str
+    files: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUsed:
+    """One picture: as it came and as the model saw it. `source` is what was typed."""
+
+    source: str
+    sha256: str
+    width_px: int
+    height_px: int
+    used_width_px: int
+    used_height_px: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know that isn't an error. `reference` is stable kebab-case."""
+
+    reference: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """stage is at `share` (0.0 to 1.0) of its work."""
+
+    stage: Stage
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    image: ImageUsed
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningStarted:
+    """The prompt is in and the model starts; None where thinking has no such limit."""
+
+    max_thinking_tokens: int | None
+    max_thinking_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A stretch of reasoning, and the tokens spent on reasoning so far."""
+
+    text: str
+    reasoning_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDelta:
+    text: str
+    answer_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """The program, not the model, ended the reasoning.
+
+    `appended` is what was put in the model's mouth.
+    """
+
+    finish: Finish
+    message: str
+    appended: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All there is to know about one run; `dataclasses.asdict` of it is the body of --json.
+
+    answer is None when none was reached; answer_text is everything the model said after the
+    boundary.
+    """
+
+    question: str
+    system: str
+    answer: Answer | None
+    answer_text: str
+    reasoning: str
+    finish: Finish
+    usage: Usage
+    timings: Timings
+    model: ModelUsed
+    sampling: Sampling
+    images: tuple[ImageUsed, ...]
+    notices: tuple[Notice, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    record: Record
+
+
+Event = (
+    Notice
+    | Progress
+    | ImageReady
+    | ReasoningStarted
+    | ReasoningDelta
+    | AnswerDelta
+    | Forced
+    | Solved
+)

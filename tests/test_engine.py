@@ -1,0 +1,262 @@
+"""The engine on the embedded model: in this process, and behind the worker, they are one engine."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from qvq_cli.engine.llama import LlamaEngine
+from qvq_cli.engine.process import WorkerEngine, cautious, explain_death
+from qvq_cli.engine.protocol import Engine, LoadSpec, PromptPart, Reserve, Sampling, TextPart
+from qvq_cli.errors import DoesNotFitError, EngineDiedError, GgufError, PromptError
+
+HEADING = "\n\n**Final Answer**\n\n"
+ROOM = Reserve(100, 900)
+WARM = Sampling(temperature=0.9, seed=7)
+
+
+def no_progress(_stage: str, _share: float) -> None:
+    pass
+
+
+def refuse_notice(reference: str, message: str) -> None:
+    pytest.fail(f"unexpected notice {reference}: {message}")
+
+
+@pytest.fixture(scope="module")
+def in_process(nano_spec: LoadSpec) -> Iterator[LlamaEngine]:
+    engine = LlamaEngine()
+    engine.load(nano_spec, no_progress)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def worker(nano_spec: LoadSpec) -> Iterator[WorkerEngine]:
+    engine = WorkerEngine(verbose=False, on_notice=refuse_notice)
+    engine.load(nano_spec, no_progress)
+    yield engine
+    engine.close()
+
+
+def take(engine: Engine, n: int) -> list[int]:
+    """Exactly n tokens from a decode that would have gone on."""
+    with closing(engine.decode(10_000)) as pieces:
+        return [next(pieces).token for _ in range(n)]
+
+
+def text_of(engine: Engine, n_max: int) -> str:
+    return b"".join(piece.data for piece in engine.decode(n_max)).decode()
+
+
+def test_reads_the_table(in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]) -> None:
+    prefilled = in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    assert len(prefilled.image_tokens) == 1
+    assert prefilled.n_tokens > prefilled.n_pos, "a picture takes more cells than positions"
+    assert prefilled.n_ctx >= prefilled.n_tokens + ROOM.n_max
+    pieces = list(in_process.decode(900))
+    assert pieces[-1].is_eog
+    assert "-29" in b"".join(piece.data for piece in pieces).decode().rpartition("boxed")[2]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), WARM, Sampling(repeat_penalty=1.2)])
+def test_worker_says_what_the_engine_says(
+    in_process: LlamaEngine,
+    worker: WorkerEngine,
+    table_prompt: tuple[PromptPart, ...],
+    sampling: Sampling,
+) -> None:
+    """Stopping, appending and going on, at places where the worker has run ahead."""
+
+    def session(engine: Engine) -> list[object]:
+        engine.prefill(table_prompt, ROOM, sampling, no_progress)
+        first = take(engine, 23)
+        second = take(engine, 1)  # no append between: the same sampler goes on
+        n_appended = engine.append(HEADING)
+        return [first, n_appended, text_of(engine, 40), second]
+
+    assert session(worker)[:3] == session(in_process)[:3]
+
+
+def test_stopping_leaves_no_trace(
+    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    """Greedy text is the same whether it was decoded in one go or stopped and rewound on the way."""
+    in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    whole = [piece.token for piece in in_process.decode(120)]
+    in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    start = take(in_process, 40)
+    take(in_process, 30)
+    in_process.rewind(30)
+    assert start + [piece.token for piece in in_process.decode(80)] == whole
+
+
+def test_rewinding_to_the_prompt(
+    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    first = take(in_process, 12)
+    in_process.rewind(12)
+    assert take(in_process, 12) == first
+
+
+def test_same_seed_same_text(in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]) -> None:
+    def run(seed: int) -> list[int]:
+        sampling = dataclasses.replace(WARM, temperature=1.5, seed=seed)
+        in_process.prefill(table_prompt, ROOM, sampling, no_progress)
+        return take(in_process, 60)
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_a_question_can_not_inject_markup(in_process: LlamaEngine) -> None:
+    """`<|im_end|>` in a person's text is harmless tokens, in our markup it is a special one."""
+    in_process.prefill(
+        [TextPart("<|im_end|>", True), TextPart("x", False)], ROOM, WARM, no_progress
+    )
+    n_special = in_process._n_tokens
+    in_process.prefill(
+        [TextPart("<|im_end|>", False), TextPart("x", False)], ROOM, WARM, no_progress
+    )
+    assert n_special == 2
+    assert in_process._n_tokens > 3
+
+
+def test_a_prompt_that_is_too_long(in_process: LlamaEngine) -> None:
+    with pytest.raises(PromptError, match="trained for 4096"):
+        in_process.prefill([TextPart("why " * 5000, False)], ROOM, Sampling(), no_progress)
+
+
+def test_room_is_cut_to_what_the_model_can_hold(
+    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    prefilled = in_process.prefill(table_prompt, Reserve(100, 100_000), Sampling(), no_progress)
+    assert prefilled.n_ctx == 4096
+
+
+def test_decoding_stops_where_the_context_ends(
+    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    prefilled = in_process.prefill(table_prompt, Reserve(1, 1), Sampling(), no_progress)
+    n = len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
+    assert n <= prefilled.n_ctx - prefilled.n_tokens + 1
+
+
+def test_a_file_that_is_no_model(worker: WorkerEngine) -> None:
+    spec = LoadSpec(__file__, __file__, n_threads=1)
+    with pytest.raises(GgufError, match=r"test_engine\.py"):
+        worker.load(spec, no_progress)
+
+
+# the death of the worker
+
+
+def kill_when(engine: WorkerEngine, number: int) -> Callable[[str, float], None]:
+    """A progress callback that sends a signal at the first news of a stage."""
+    done: list[int] = []
+
+    def on_progress(_stage: str, _share: float) -> None:
+        if not done:
+            done.append(engine.pid)
+            os.kill(engine.pid, number)
+            time.sleep(0.2)
+
+    return on_progress
+
+
+def test_a_crash_while_loading_is_tried_again(
+    nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    notices: list[str] = []
+    engine = WorkerEngine(verbose=False, on_notice=lambda ref, _message: notices.append(ref))
+    with closing(engine):
+        engine.load(nano_spec, kill_when(engine, signal.SIGSEGV))
+        engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
+        assert len(take(engine, 5)) == 5
+    assert notices == ["engine-restarted"]
+
+
+def test_a_crash_while_reading_the_picture_is_tried_again(
+    nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    notices: list[str] = []
+    engine = WorkerEngine(verbose=False, on_notice=lambda ref, _message: notices.append(ref))
+    with closing(engine):
+        engine.load(nano_spec, no_progress)
+        engine.prefill(table_prompt, ROOM, Sampling(), kill_when(engine, signal.SIGABRT))
+        assert len(take(engine, 5)) == 5
+    assert notices == ["engine-restarted"]
+
+
+def test_a_crash_with_cautious_settings_is_an_error(nano_spec: LoadSpec) -> None:
+    engine = WorkerEngine(verbose=False, on_notice=refuse_notice)
+    with closing(engine), pytest.raises(EngineDiedError, match="SIGSEGV"):
+        engine.load(cautious(nano_spec), kill_when(engine, signal.SIGSEGV))
+
+
+def test_a_kill_is_not_tried_again(nano_spec: LoadSpec) -> None:
+    engine = WorkerEngine(verbose=False, on_notice=refuse_notice)
+    with closing(engine), pytest.raises(EngineDiedError, match="SIGKILL"):
+        engine.load(nano_spec, kill_when(engine, signal.SIGKILL))
+
+
+def test_death_while_decoding(worker: WorkerEngine, table_prompt: tuple[PromptPart, ...]) -> None:
+    worker.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    with pytest.raises(EngineDiedError, match="SIGABRT"):
+        for i, _ in enumerate(worker.decode(800)):
+            if i == 3:
+                os.kill(worker.pid, signal.SIGABRT)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_closing_leaves_no_process(worker: WorkerEngine) -> None:
+    pid = worker.pid
+    worker.close()
+    worker.close()
+    assert not is_alive(pid)
+
+
+def test_the_worker_dies_with_its_parent() -> None:
+    """A parent that is killed outright can't clean up; its worker goes all the same."""
+    script = (
+        "import time\n"
+        "from qvq_cli.engine.process import WorkerEngine\n"
+        "engine = WorkerEngine(verbose=False, on_notice=print)\n"
+        "print(engine.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker_pid = int(parent.stdout.readline())
+    time.sleep(0.5)
+    assert is_alive(worker_pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while is_alive(worker_pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(worker_pid)
+
+
+def test_what_a_death_means() -> None:
+    assertion = ["noise", "ggml.c:12: GGML_ASSERT(a == b) failed"]
+    assert "GGML_ASSERT(a == b)" in explain_death(-6, assertion, was_oom=False).message
+    memory = ["ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 44"]
+    assert isinstance(explain_death(-6, memory, was_oom=False), DoesNotFitError)
+    assert isinstance(explain_death(-9, [], was_oom=True), DoesNotFitError)
+    assert "code 3: bye" in explain_death(3, ["bye"], was_oom=False).message

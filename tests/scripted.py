@@ -1,0 +1,81 @@
+"""An engine that says what it is told: stands in for QVQ, whose weights can't be had here.
+
+It replays text as tokens of a few bytes (cutting UTF-8 characters like a real vocabulary does) and
+keeps account of its context, so that tests see what a policy would have left in the KV cache.
+"""
+# ruff: noqa: ARG002  # the protocol's arguments that a script has no use for
+
+from collections.abc import Generator, Sequence
+
+from qvq_cli.engine.protocol import (
+    Bitmap,
+    Device,
+    LoadSpec,
+    ModelInfo,
+    OnProgress,
+    Piece,
+    Prefilled,
+    PromptPart,
+    Reserve,
+    Sampling,
+)
+
+TOKEN_BYTES = 4
+
+
+class ScriptedEngine:
+    """Says `thoughts` after the prompt, and `conclusions` one by one after each append.
+
+    Args:
+        n_ctx_train: what the pretended model can hold.
+    """
+
+    def __init__(
+        self, thoughts: str, conclusions: Sequence[str] = (), *, n_ctx_train: int = 1 << 20
+    ) -> None:
+        self._script = [thoughts, *conclusions]
+        self._n_ctx_train = n_ctx_train
+        self._rest = b""
+        self.context = b""
+        self.appended: list[str] = []
+
+    def devices(self) -> tuple[Device, ...]:
+        return (Device("CPU", is_gpu=False, free_bytes=1 << 40),)
+
+    def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        on_progress("load", 1.0)
+        return ModelInfo(self._n_ctx_train, 256, 0.0)
+
+    def prefill(
+        self,
+        parts: Sequence[PromptPart],
+        reserve: Reserve,
+        sampling: Sampling,
+        on_progress: OnProgress,
+    ) -> Prefilled:
+        images = [
+            part.width_px * part.height_px // 784 for part in parts if isinstance(part, Bitmap)
+        ]
+        text = "".join(part.text for part in parts if not isinstance(part, Bitmap))
+        n_prompt = sum(images) + len(text.encode()) // TOKEN_BYTES
+        n_ctx = min(n_prompt + reserve.n_max, self._n_ctx_train)
+        self._rest = self._script.pop(0).encode()
+        return Prefilled(n_prompt, n_prompt, n_ctx, tuple(images), 0.0, 0.0)
+
+    def decode(self, n_max: int) -> Generator[Piece]:
+        for _ in range(n_max):
+            if not self._rest:
+                yield Piece(0, b"", is_eog=True)
+                return
+            data, self._rest = self._rest[:TOKEN_BYTES], self._rest[TOKEN_BYTES:]
+            self.context += data
+            yield Piece(1, data)
+
+    def append(self, text: str, *, parse_special: bool = False) -> int:
+        self.appended.append(text)
+        self.context += text.encode()
+        self._rest = self._script.pop(0).encode() if self._script else b""
+        return len(text) // TOKEN_BYTES + 1
+
+    def close(self) -> None:
+        pass

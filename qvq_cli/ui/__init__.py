@@ -1,0 +1,1 @@
+"""What people see: rich terminal, plain text, JSON. The only place that asks isatty."""

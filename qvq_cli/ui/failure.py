@@ -1,0 +1,35 @@
+"""How an error looks: what happened, and on the next line what to type."""
+
+import re
+
+from qvq_cli.errors import QvqError
+from qvq_cli.ui.clean import clean
+from qvq_cli.ui.streams import Environment
+
+_BLANK_LINES = re.compile(r"\n\s*\n")
+
+
+def render_error(error: QvqError, env: Environment) -> None:
+    """Write the error to stderr: coloured and wrapped on a terminal, else as plain lines."""
+    message = _one_block(error.message)
+    hint = _one_block(error.hint) if error.hint else ""
+    if env.stderr.is_terminal and not env.is_dumb:
+        _render_on_terminal(message, hint, env)
+        return
+    env.stderr.write(f"qvq: error: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+
+
+def _render_on_terminal(message: str, hint: str, env: Environment) -> None:
+    from rich.text import Text
+
+    from qvq_cli.ui.consoles import make_console
+
+    console = make_console(env.stderr, env)
+    text = Text.assemble(("qvq: error: ", "bold red"), message)
+    if hint:
+        text.append(f"\nhint: {hint}", style="dim")
+    console.print(text)
+
+
+def _one_block(text: str) -> str:
+    return _BLANK_LINES.sub("\n", clean(text).strip())

@@ -1,0 +1,131 @@
+"""A run as JSON: `--json` one object, `--jsonl` one object per event and the result as the last.
+
+`schema` counts up when a key changes its meaning or goes away, not when one is added. Everything is
+carried exactly but for what JSON can't hold: lone surrogates become U+FFFD, NaN and infinity null.
+"""
+
+import json
+import math
+import re
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+from qvq_cli import __version__
+from qvq_cli.errors import QvqError
+from qvq_cli.reasoning.events import Event, Record, Solved
+from qvq_cli.ui.clean import without_surrogates
+from qvq_cli.ui.plain import FormatAnswer, as_written
+from qvq_cli.ui.streams import Environment, OutputStream
+
+SCHEMA = 1
+_SECONDS_DIGITS = 3
+_CAMEL_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def result_object(record: Record, format_answer: FormatAnswer | None = None) -> dict[str, Any]:
+    """The record as `--json` prints it: `answer` formatted as asked, null when there is none."""
+    answer = record.answer
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "question": record.question,
+        "system": record.system,
+        "answer": None if answer is None else (format_answer or as_written)(answer),
+        "answer_parts": [] if answer is None else list(answer.parts),
+        "answer_source": None if answer is None else answer.source,
+        "answer_text": record.answer_text,
+        "reasoning": record.reasoning,
+        "finish": record.finish.value,
+        "usage": asdict(record.usage),
+        "timings": {
+            name: round(value, _SECONDS_DIGITS) for name, value in asdict(record.timings).items()
+        },
+        "model": {
+            "name": record.model.name,
+            "quant": record.model.quant,
+            "files": [{"name": name, "sha256": sha256} for name, sha256 in record.model.files],
+        },
+        "sampling": asdict(record.sampling),
+        "images": [asdict(image) for image in record.images],
+        "notices": [asdict(notice) for notice in record.notices],
+    }
+
+
+def error_object(error: QvqError) -> dict[str, Any]:
+    """What `--json` prints when the run ended in an error."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "error": {
+            "reference": error.reference,
+            "message": error.message,
+            "hint": error.hint,
+            "exit_code": int(error.exit_code),
+        },
+    }
+
+
+def dump(value: dict[str, Any], *, ascii_only: bool = False) -> str:
+    """One line of JSON that any reader takes."""
+    return json.dumps(_encodable(value), ensure_ascii=ascii_only, allow_nan=False)
+
+
+class JsonSink:
+    """`--json`: one object on stdout, whether the run ends in a result or in an error."""
+
+    def __init__(self, env: Environment, format_answer: FormatAnswer | None):
+        self._stdout = env.stdout
+        self._format_answer = format_answer
+        self._is_done = False
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, Solved):
+            self._write_once(result_object(event.record, self._format_answer))
+
+    def error(self, error: QvqError) -> None:
+        """Print the error, unless the result is out already (a --save that failed after it)."""
+        self._write_once(error_object(error))
+
+    def _write_once(self, value: dict[str, Any]) -> None:
+        if not self._is_done:
+            self._is_done = True
+            _write_line(self._stdout, value)
+
+
+class JsonLinesSink:
+    """`--jsonl`: each event (`"event": "reasoning_delta"`) as it happens, then result or error."""
+
+    def __init__(self, env: Environment, format_answer: FormatAnswer | None):
+        self._stdout = env.stdout
+        self._format_answer = format_answer
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, Solved):
+            body = {"event": "result", **result_object(event.record, self._format_answer)}
+        else:
+            name = _CAMEL_HUMP.sub("_", type(event).__name__).lower()
+            body = {"event": name, **asdict(event)}
+        _write_line(self._stdout, body)
+
+    def error(self, error: QvqError) -> None:
+        _write_line(self._stdout, {"event": "error", **error_object(error)})
+
+
+def _write_line(stream: OutputStream, value: dict[str, Any]) -> None:
+    stream.write(dump(value, ascii_only=not stream.is_unicode) + "\n")
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+        case Enum():
+            return value.value
+        case str():
+            return without_surrogates(value)
+        case float() if not math.isfinite(value):
+            return None
+    return value

@@ -1,0 +1,92 @@
+"""The sentences both renderers use, so that a pipe and a terminal tell the same story."""
+
+from qvq_cli import __version__
+from qvq_cli.errors import NoAnswerError
+from qvq_cli.reasoning.events import Finish, ImageUsed, Record
+from qvq_cli.ui.clean import clean_line
+
+_LAST_WORDS_CHARS = 240
+
+_NO_ANSWER_BECAUSE = {
+    Finish.CONCLUDED: "the model stopped without giving one",
+    Finish.BUDGET: "the thinking budget was used up and the model gave none when asked",
+    Finish.DEADLINE: "the time was up and the model gave none when asked",
+    Finish.LOOP: "the model went round in circles and gave none when asked",
+    Finish.INTERRUPTED: "the run was interrupted and the model gave none when asked",
+    Finish.LENGTH: "the model's context was full",
+}
+
+
+def image_line(image: ImageUsed) -> str:
+    """`diagram.png  640x480 → 644x476 px, 391 tokens`"""
+    before = f"{image.width_px}x{image.height_px}"
+    after = f"{image.used_width_px}x{image.used_height_px}"
+    return f"{clean_line(image.source)}  {before} → {after} px, {image.tokens} tokens"
+
+
+def summary(record: Record) -> str:
+    """`3 min 12 s · 812 tokens · 4.2 tok/s · QVQ-72B-Preview Q4_K_M`"""
+    n_tokens = record.usage.reasoning_tokens + record.usage.answer_tokens
+    parts = [
+        duration(record.timings.total_s),
+        f"{n_tokens} token{'' if n_tokens == 1 else 's'}",
+        f"{record.timings.decode_tps:.1f} tok/s",
+        clean_line(f"{record.model.name} {record.model.quant}").strip(),
+    ]
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`1.2 s`, `43 s`, `3 min 12 s`, `2 h 05 min`"""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def clock_time(seconds: float) -> str:
+    """`1:43`, `1:02:03`"""
+    hours, rest = divmod(int(seconds), 3600)
+    if hours:
+        return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+    return f"{rest // 60}:{rest % 60:02}"
+
+
+def settings(record: Record) -> list[tuple[str, str]]:
+    """(name, value) of everything a reader of a saved run needs to run it again."""
+    sampling = record.sampling
+    chosen = "greedy" if sampling.temperature == 0 else f"temperature {sampling.temperature:g}"
+    chosen += f", top_p {sampling.top_p:g}, top_k {sampling.top_k}, min_p {sampling.min_p:g}"
+    chosen += f", repeat_penalty {sampling.repeat_penalty:g}, seed {sampling.seed}"
+    usage = record.usage
+    rows = [
+        ("model", f"{record.model.name} {record.model.quant}".strip()),
+        *((f"sha256 of {name}", sha256 or "not computed") for name, sha256 in record.model.files),
+        ("sampling", chosen),
+        ("system", record.system),
+        ("reasoning ended by", record.finish.value),
+        ("prompt", f"{usage.prompt_tokens} tokens, {usage.image_tokens} of them pictures"),
+        ("reasoning", f"{usage.reasoning_tokens} tokens"),
+        ("answer", f"{usage.answer_tokens} tokens"),
+        ("time", f"{duration(record.timings.total_s)}, {record.timings.decode_tps:.1f} tok/s"),
+        *(("notice", notice.message) for notice in record.notices),
+        ("written by", f"qvq {__version__}"),
+    ]
+    return [(clean_line(name), clean_line(value)) for name, value in rows]
+
+
+def no_answer(record: Record) -> NoAnswerError:
+    """What to say of a record whose answer is None, with the model's last words."""
+    message = f"no answer was reached: {_NO_ANSWER_BECAUSE[record.finish]}"
+    last_words = record.answer_text.strip() or record.reasoning.strip()
+    if last_words:
+        cut = len(last_words) > _LAST_WORDS_CHARS
+        last_words = ("…" if cut else "") + last_words[-_LAST_WORDS_CHARS:].lstrip()
+        message += f"\nthe model's last words: {last_words}"
+    return NoAnswerError(
+        message, hint="allow more with --max-thinking, or put the question in other words"
+    )

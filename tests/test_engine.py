@@ -87,7 +87,7 @@ def test_worker_says_what_the_engine_says(
 def test_stopping_leaves_no_trace(
     in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
 ) -> None:
-    """Greedy text is the same whether it was decoded in one go or stopped and rewound on the way."""
+    """Greedy text is the same, decoded in one go or stopped and rewound on the way."""
     in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
     whole = [piece.token for piece in in_process.decode(120)]
     in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)

@@ -9,19 +9,17 @@ It crashes when llama.cpp does. `process.WorkerEngine` runs it in a process of i
 """
 
 import ctypes
-import importlib.machinery
-import importlib.util
 import os
-import sys
 import time
-import types
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qvq_cli.engine.llama_library import Backends, import_llama_cpp
 from qvq_cli.engine.protocol import (
     Bitmap,
+    Device,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -36,7 +34,6 @@ from qvq_cli.errors import (
     EngineDiedError,
     GgufError,
     PromptError,
-    UnavailableError,
 )
 
 N_BATCH = 2048
@@ -44,37 +41,6 @@ N_UBATCH = 512
 N_PENALTY = 64
 """Tokens that --repeat-penalty looks back on; llama.cpp's own default."""
 GGML_LOG_WARN, GGML_LOG_CONT = 3, 5
-
-
-def import_llama_cpp() -> tuple[Any, Any]:
-    """Import llama_cpp.llama_cpp and llama_cpp.mtmd_cpp without the package's `__init__`.
-
-    That `__init__` pulls in numpy, jinja2 and 4,000 lines of chat formats: 0.15 s of every start
-    for code this program never calls. An empty package of the same name stands in for it.
-
-    Raises: UnavailableError: llama-cpp-python is missing or its libraries don't load here.
-    """
-    if "llama_cpp" not in sys.modules:
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None or spec.submodule_search_locations is None:
-            raise UnavailableError(
-                "llama-cpp-python, which runs the model, is not installed.",
-                hint="pip install llama-cpp-python",
-                reference="llama-cpp-missing",
-            )
-        package = types.ModuleType("llama_cpp")
-        package.__path__ = list(spec.submodule_search_locations)
-        package.__spec__ = importlib.machinery.ModuleSpec("llama_cpp", None, is_package=True)
-        sys.modules["llama_cpp"] = package
-    try:
-        from llama_cpp import llama_cpp, mtmd_cpp
-    except (OSError, RuntimeError, FileNotFoundError) as error:
-        raise UnavailableError(
-            f"llama.cpp's libraries can't be loaded: {error}",
-            hint="pip install --force-reinstall --no-cache-dir llama-cpp-python",
-            reference="llama-cpp-broken",
-        ) from error
-    return llama_cpp, mtmd_cpp
 
 
 class LlamaEngine:
@@ -93,6 +59,7 @@ class LlamaEngine:
         self._callbacks: list[Any] = []  # ctypes callbacks live as long as C may call them
         self._set_log()
         self._lib.llama_backend_init()
+        self._backends = Backends(Path(self._lib._base_path))
         self._model: Any = None
         self._vision: Any = None
         self._ctx: Any = None
@@ -105,6 +72,10 @@ class LlamaEngine:
         # one.
         self._history: list[int] = []
         self._pending: int | None = None
+
+    def devices(self) -> tuple[Device, ...]:
+        """See Engine.devices."""
+        return self._backends.devices()
 
     # load
 
@@ -122,7 +93,6 @@ class LlamaEngine:
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
-            devices=tuple(name for name, _ in self._devices()),
             load_s=time.perf_counter() - started,
         )
 
@@ -134,8 +104,8 @@ class LlamaEngine:
             self._lib.llama_progress_callback, report
         )
         if spec.device is not None:
-            chosen = self._device(spec.device)
-            self._device_list = (ctypes.c_void_p * 2)(chosen, None)
+            handle = None if spec.device == "none" else self._backends.handle(spec.device)
+            self._device_list = (ctypes.c_void_p * 2)(handle, None)
             params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
         self._model = self._lib.llama_model_load_from_file(os.fsencode(spec.model_path), params)
         if not self._model:
@@ -143,7 +113,7 @@ class LlamaEngine:
 
     def _load_vision(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
         params = self._mtmd.mtmd_context_params_default()
-        params.use_gpu = spec.vision_on_gpu and spec.n_gpu_layers != 0 and spec.device != "none"
+        params.use_gpu = spec.vision_on_gpu
         params.print_timings = False
         params.n_threads = spec.n_threads
         params.warmup = False  # llama.cpp then makes the compute buffers for the real picture
@@ -176,48 +146,15 @@ class LlamaEngine:
         reason = self._last_words()
         if any(word in reason.lower() for word in ("allocate", "out of memory", "bad_alloc")):
             return DoesNotFitError(
-                f"There is not enough memory to load {path}: {reason}",
-                hint="Try a smaller quant, or fewer --n-gpu-layers.",
+                f"there is not enough memory to load {path}: {reason}",
+                hint="try a smaller quant, or fewer --n-gpu-layers",
                 reference="load-out-of-memory",
             )
         return GgufError(
             f"llama.cpp can't load {path}: {reason}",
-            hint="Run again with --verbose to see its whole log; download the file again if it may "
-            "be damaged.",
+            hint="run again with --verbose to see its whole log; download the file again if it may "
+            "be damaged",
             reference="model-refused",
-        )
-
-    def _devices(self) -> list[tuple[str, Any]]:
-        """Name and handle of each device llama.cpp was built for, the CPU too."""
-        base = self._lib._base_path
-        from llama_cpp._ctypes_extensions import load_shared_library
-
-        registry = load_shared_library("ggml", base)
-        names = load_shared_library("ggml-base", base)
-        registry.ggml_backend_dev_count.restype = ctypes.c_size_t
-        registry.ggml_backend_dev_get.restype = ctypes.c_void_p
-        registry.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
-        names.ggml_backend_dev_name.restype = ctypes.c_char_p
-        names.ggml_backend_dev_name.argtypes = [ctypes.c_void_p]
-        handles = [
-            registry.ggml_backend_dev_get(i) for i in range(registry.ggml_backend_dev_count())
-        ]
-        return [(names.ggml_backend_dev_name(handle).decode(), handle) for handle in handles]
-
-    def _device(self, name: str) -> Any:
-        """The handle of a device by its name, or None for "none": nothing offloaded."""
-        if name == "none":
-            return None
-        devices = self._devices()
-        for known, handle in devices:
-            if known.lower() == name.lower():
-                return handle
-        raise UnavailableError(
-            f"llama.cpp has no device called {name!r} here; it has "
-            f"{', '.join(known for known, _ in devices)}.",
-            hint="Choose one of them with --device, or reinstall llama-cpp-python for your GPU "
-            "(README, Install).",
-            reference="no-such-device",
         )
 
     # prefill
@@ -274,9 +211,9 @@ class LlamaEngine:
         n_ctx_train = self._lib.llama_model_n_ctx_train(self._model)
         if n_prompt + reserve.n_min > n_ctx_train:
             raise PromptError(
-                f"The question and its pictures take {n_prompt} tokens and an answer needs "
-                f"{reserve.n_min}, but this model was trained for {n_ctx_train} in all.",
-                hint="Use fewer pictures, a smaller --image-tokens-max or a shorter question.",
+                f"the question and its pictures take {n_prompt} tokens and an answer needs "
+                f"{reserve.n_min}, but this model was trained for {n_ctx_train} in all",
+                hint="use fewer pictures, a smaller --image-tokens-max or a shorter question",
             )
         n_ctx = min(n_prompt + reserve.n_max, n_ctx_train)
         self._free_context()
@@ -293,7 +230,7 @@ class LlamaEngine:
             raise DoesNotFitError(
                 f"llama.cpp could not make room for a context of {n_ctx} tokens: "
                 f"{self._last_words()}",
-                hint="Use a smaller --max-thinking or --image-tokens-max, or fewer --n-gpu-layers.",
+                hint="use a smaller --max-thinking or --image-tokens-max, or fewer --n-gpu-layers",
                 reference="context-out-of-memory",
             )
         self._memory = self._lib.llama_get_memory(self._ctx)
@@ -342,7 +279,7 @@ class LlamaEngine:
         if status != 0:
             raise EngineDiedError(
                 f"llama.cpp could not encode the picture (status {status}): {self._last_words()}",
-                hint="Try a smaller --image-tokens-max.",
+                hint="try a smaller --image-tokens-max",
                 reference="image-encode-failed",
             )
         return self._mtmd.mtmd_get_output_embd(self._vision)
@@ -407,7 +344,7 @@ class LlamaEngine:
         tokens = self._tokenize_text(text, parse_special)
         pending = [] if self._pending is None else [self._pending]
         if self._n_tokens + len(pending) + len(tokens) > self._lib.llama_n_ctx(self._ctx):
-            raise PromptError("No room is left in the context for the conclusion.")
+            raise PromptError("no room is left in the context for the conclusion")
         self._decode_tokens(pending + tokens, with_logits=True)
         self._pending = None
         self._history += tokens
@@ -471,7 +408,7 @@ class LlamaEngine:
         if status != 0:
             raise EngineDiedError(
                 f"llama.cpp stopped computing (status {status}): {self._last_words()}",
-                hint="Run again with --verbose to see its whole log.",
+                hint="run again with --verbose to see its whole log",
                 reference="decode-failed",
             )
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from qvq_cli.engine.protocol import (
+    Device,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -65,6 +66,10 @@ class WorkerEngine:
     def pid(self) -> int:
         """Process id of the worker."""
         return self._process.pid
+
+    def devices(self) -> tuple[Device, ...]:
+        """See Engine.devices."""
+        return tuple(Device(**device) for device in self._call({"op": "devices"})["devices"])
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
@@ -170,8 +175,8 @@ class WorkerEngine:
             raise death.error from death
         self._on_notice(
             "engine-restarted",
-            f"{death.error.message} Trying once more without weight repacking and with the picture "
-            "on the CPU, which is slower.",
+            f"{death.error.message}; trying once more without weight repacking and with the "
+            "picture on the CPU, which is slower",
         )
         self._spec = spec
         self._start()
@@ -180,7 +185,7 @@ class WorkerEngine:
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         done = self._call({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
-        return ModelInfo(**{**done, "devices": tuple(done["devices"])})
+        return ModelInfo(**done)
 
     def _call(
         self, request: Header, payload: bytes = b"", on_progress: OnProgress | None = None
@@ -250,20 +255,18 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
     assertion = next((line for line in lines if "GGML_ASSERT" in line), None)
     memory = next((line for line in lines if any(w in line.lower() for w in OUT_OF_MEMORY)), None)
     smaller = (
-        "Free some memory, or use a smaller quant, --max-thinking or --image-tokens-max; "
-        "with a GPU, fewer --n-gpu-layers."
+        "free some memory, or use a smaller quant, --max-thinking or --image-tokens-max; "
+        "with a GPU, fewer --n-gpu-layers"
     )
     if was_oom:
         return DoesNotFitError(
-            "The system ran out of memory and killed the model.", hint=smaller, reference="oom-kill"
+            "the system ran out of memory and killed the model", hint=smaller, reference="oom-kill"
         )
     if memory is not None:
         return DoesNotFitError(
             f"llama.cpp ran out of memory: {memory}", hint=smaller, reference="out-of-memory"
         )
-    again = (
-        "Run again with --verbose to see llama.cpp's whole log; --n-gpu-layers 0 avoids the GPU."
-    )
+    again = "run again with --verbose to see llama.cpp's whole log; --n-gpu-layers 0 avoids the GPU"
     if assertion is not None:
         return EngineDiedError(
             f"llama.cpp gave up: {assertion}", hint=again, reference="engine-abort"
@@ -271,13 +274,13 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
     if returncode < 0:
         name = signal.Signals(-returncode).name
         if returncode == KILLED:
-            again = "Somebody killed it; if that was the system, it was short of memory. " + smaller
+            again = "somebody killed it; if that was the system, memory was short: " + smaller
         return EngineDiedError(
-            f"llama.cpp's process was ended by {name}.", hint=again, reference="engine-killed"
+            f"llama.cpp's process was ended by {name}", hint=again, reference="engine-killed"
         )
     last = f": {lines[-1]}" if lines else ""
     return EngineDiedError(
-        f"llama.cpp's process ended by itself with code {returncode}{last}.",
+        f"llama.cpp's process ended by itself with code {returncode}{last}",
         hint=again,
         reference="engine-exited",
     )

@@ -68,10 +68,19 @@ class LoadSpec:
     model_path: str
     mmproj_path: str
     n_threads: int
-    n_gpu_layers: int = -1
+    n_gpu_layers: int = 0
     device: str | None = None
     repack: bool = True
     vision_on_gpu: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that llama.cpp was built to compute on, and its free memory now."""
+
+    name: str
+    is_gpu: bool
+    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,6 @@ class ModelInfo:
 
     n_ctx_train: int
     n_vocab: int
-    devices: tuple[str, ...]
     load_s: float
 
 
@@ -118,6 +126,9 @@ class Piece:
 
 class Engine(Protocol):
     """One loaded model and one conversation in its KV cache."""
+
+    def devices(self) -> tuple[Device, ...]:
+        """What there is to compute on, the CPU too; can be asked before anything is loaded."""
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """Load the model and its mmproj.

@@ -74,6 +74,9 @@ class Worker:
 
     def _answer(self, request: Header, payload: bytes) -> None:
         match request["op"]:
+            case "devices":
+                devices = [dataclasses.asdict(device) for device in self._engine.devices()]
+                self._send({"re": "done", "devices": devices})
             case "load":
                 info = self._engine.load(LoadSpec(**request["spec"]), self._progress)
                 self._send({"re": "done", **dataclasses.asdict(info)})

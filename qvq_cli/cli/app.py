@@ -1,0 +1,62 @@
+"""The program's outermost layer: arguments in, exit code out.
+
+`main` is the one place that catches QvqError. It imports Typer only when there is something to
+parse: `qvq --version` answers before that.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+STARTED_S = time.perf_counter()
+"""When the program began; ttft_s and total_s count from here."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line.
+
+    Args:
+        argv: what was typed after `qvq`.
+    Returns: the exit code; nothing a person can do makes it raise.
+    """
+    if list(argv) in (["--version"], ["-V"]):
+        from qvq_cli import __version__
+
+        print(f"qvq {__version__}")
+        return 0
+    try:
+        return _run_command(argv)
+    except KeyboardInterrupt:  # while the command was still being imported
+        return 130
+
+
+def _run_command(argv: Sequence[str]) -> int:
+    from qvq_cli.cli.commands import app
+    from qvq_cli.cli.session import Session
+    from qvq_cli.errors import ExitCode, QvqError
+    from qvq_cli.ui.streams import Environment, ReaderGoneError
+
+    session = Session(Environment.from_process(), STARTED_S)
+    try:
+        app(list(argv), prog_name="qvq", obj=session)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except QvqError as error:
+        session.show_error(error)
+        return error.exit_code
+    except ReaderGoneError:
+        return ExitCode.BROKEN_PIPE
+    return ExitCode.ANSWER
+
+
+def run() -> None:
+    """The console script; after main nothing is worth the 20 ms of an orderly teardown."""
+    code = main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            code = code or 73
+    os._exit(code)

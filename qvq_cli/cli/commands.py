@@ -1,0 +1,43 @@
+"""The commands: what `qvq --help` lists."""
+
+import typer
+
+from qvq_cli import __version__
+from qvq_cli.cli.session import Session
+from qvq_cli.cli.solve import solve
+
+app = typer.Typer(
+    name="qvq",
+    help="Solve visual problems on this machine: a picture and a question in, visible reasoning "
+    "and one answer out.",
+    epilog='Try it now: [cyan]qvq solve diagram.png "find h\'(2)"[/]',
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(no_args_is_help=True)(solve)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qvq {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    version: bool = typer.Option(  # noqa: ARG001  # its callback does the work
+        False, "--version", "-V", help="Show the version.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    session: Session = ctx.obj
+    # The store reads `model` and `mmproj` itself: what was typed or in QVQ_MODEL comes before them.
+    defaults = {
+        key.replace("-", "_"): value
+        for key, value in session.config.values.items()
+        if key not in ("model", "mmproj")
+    }
+    ctx.default_map = {"solve": defaults}

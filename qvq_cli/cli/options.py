@@ -1,0 +1,199 @@
+"""The options of `qvq solve` as types: name, help and group, once each."""
+
+from typing import Annotated
+
+import typer
+
+THINKING = "Thinking and answer"
+OUTPUT = "Output"
+MODEL = "Model"
+SAMPLING = "Sampling"
+PICTURES = "Pictures"
+MACHINE = "Machine"
+
+Arguments = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PICTURE... QUESTION",
+        help="Pictures first: files, [cyan]file.pdf#3[/] for a page, [cyan]-[/] for stdin, "
+        "[cyan]@clipboard[/]. Then the question: text, [cyan]@file[/], or [cyan]-[/] for stdin.",
+        show_default=False,
+    ),
+]
+
+MaxThinking = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOKENS|TIME",
+        help="The most thinking: [cyan]2048[/] tokens, [cyan]90s[/], [cyan]5m[/], [cyan]0[/] to "
+        "answer at once, [cyan]none[/]. After that the model is made to answer.",
+        rich_help_panel=THINKING,
+        show_default=False,
+    ),
+]
+MaxAnswer = Annotated[
+    int,
+    typer.Option(
+        metavar="TOKENS",
+        min=16,
+        max=32768,
+        help="Room kept for the answer.",
+        rich_help_panel=THINKING,
+    ),
+]
+System = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="System prompt instead of the model's own; '' for none.",
+        rich_help_panel=THINKING,
+        show_default=False,
+    ),
+]
+
+AnswerOnly = Annotated[
+    bool,
+    typer.Option(
+        "--answer-only", "-a", help="Print the answer, nothing else.", rich_help_panel=OUTPUT
+    ),
+]
+AnswerFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--answer-format",
+        metavar="latex|text|number",
+        help="The answer as the model wrote it, as plain text, or as a number.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=OUTPUT)
+]
+Jsonl = Annotated[
+    bool,
+    typer.Option("--jsonl", help="Print every event as a line of JSON.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Nothing on stderr but errors.", rich_help_panel=OUTPUT),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="llama.cpp's log on stderr.", rich_help_panel=OUTPUT),
+]
+Save = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.md|.html|.json",
+        help="Write picture, question, reasoning, answer and settings to one file.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|FILE.gguf|hf:OWNER/REPO",
+        help="The model; also QVQ_MODEL or the config file. Default: nano, which is built in.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+Mmproj = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.gguf",
+        help="Its vision projector. Default: the one beside the model.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+DialectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dialect",
+        metavar="heading|think-tags|plain",
+        help="How the model ends its reasoning, where the file doesn't tell: QVQ's heading, "
+        "</think>, or not at all.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
+
+Temperature = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="0 takes the likeliest token.", rich_help_panel=SAMPLING),
+]
+TopP = Annotated[float | None, typer.Option(min=0.0, max=1.0, rich_help_panel=SAMPLING)]
+TopK = Annotated[int | None, typer.Option(min=0, rich_help_panel=SAMPLING)]
+MinP = Annotated[float | None, typer.Option(min=0.0, max=1.0, rich_help_panel=SAMPLING)]
+RepeatPenalty = Annotated[float | None, typer.Option(min=0.1, rich_help_panel=SAMPLING)]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same run.", rich_help_panel=SAMPLING)
+]
+
+ImageTokensMin = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=16384,
+        metavar="TOKENS",
+        help="Enlarge smaller pictures to this. Default: the model's own.",
+        rich_help_panel=PICTURES,
+        show_default=False,
+    ),
+]
+ImageTokensMax = Annotated[
+    int | None,
+    typer.Option(
+        min=4,
+        max=16384,
+        metavar="TOKENS",
+        help="Shrink larger pictures to this.",
+        rich_help_panel=PICTURES,
+        show_default=False,
+    ),
+]
+
+GpuLayers = Annotated[
+    str,
+    typer.Option(
+        "--n-gpu-layers",
+        "-ngl",
+        metavar="auto|N",
+        help="Layers on the GPU; 0 stays on the CPU.",
+        rich_help_panel=MACHINE,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="llama.cpp's name of the GPU to use, [cyan]none[/] for the CPU alone.",
+        rich_help_panel=MACHINE,
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=512,
+        help="Threads. Default: one for each physical core.",
+        envvar="QVQ_THREADS",
+        rich_help_panel=MACHINE,
+        show_default=False,
+    ),
+]
+Repack = Annotated[
+    bool,
+    typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Load even what seems too large.", rich_help_panel=MACHINE),
+]

@@ -1,0 +1,43 @@
+"""What one call of the program works with: its streams, its config file, and who tells errors."""
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import BinaryIO
+
+from qvq_cli.errors import QvqError
+from qvq_cli.hub.config import Config, load_config
+from qvq_cli.ui.failure import render_error
+from qvq_cli.ui.streams import Environment
+from qvq_cli.ui.view import View
+
+
+@dataclass
+class Session:
+    """Made by main for every call.
+
+    started_s: perf_counter() when the program began. view: set by a command once it knows how its
+    output is wanted; until then errors are plain text.
+    """
+
+    env: Environment
+    started_s: float
+    view: View | None = None
+
+    @cached_property
+    def config(self) -> Config:
+        """The config file. Raises: ConfigError."""
+        return load_config(self.env.variables)
+
+    @property
+    def stdin_bytes(self) -> BinaryIO:
+        """Stdin as bytes; nothing where the program was started without one."""
+        stdin = self.env.stdin
+        return io.BytesIO() if stdin is None or stdin.closed else stdin.buffer
+
+    def show_error(self, error: QvqError) -> None:
+        """Tell what ended the program, in the form that was asked for."""
+        if self.view is not None:
+            self.view.error(error)
+        else:
+            render_error(error, self.env)

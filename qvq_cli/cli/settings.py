@@ -1,0 +1,211 @@
+"""What the options of `qvq solve` mean: from words that were typed to what the layers below take.
+
+Everything here is pure translation and refuses what contradicts itself; nothing is run.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from qvq_cli.cli.inputs import Inputs
+from qvq_cli.engine.grid import ImageLimits
+from qvq_cli.engine.images import Picture
+from qvq_cli.engine.protocol import Device, LoadSpec
+from qvq_cli.errors import UsageError
+from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
+from qvq_cli.hub.offload import Offload, plan_offload
+from qvq_cli.hub.plan import MemoryPlan, plan_memory, require_fit
+from qvq_cli.hub.store import ModelChoice
+from qvq_cli.reasoning.answer import AnswerFormat, format_answer
+from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
+from qvq_cli.reasoning.solver import Policy
+from qvq_cli.reasoning.transcript import Dialect
+from qvq_cli.ui.save import check_save_path
+from qvq_cli.ui.view import Form, ViewOptions
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class SolveOptions:
+    """What was typed, in the names of `solve`'s parameters; None where the model's own applies."""
+
+    arguments: list[str]
+    max_thinking: str | None
+    max_answer: int
+    system: str | None
+    answer_only: bool
+    answer_format: str | None
+    json: bool
+    jsonl: bool
+    quiet: bool
+    verbose: bool
+    save: str | None
+    model: str | None
+    mmproj: str | None
+    dialect: str | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    repeat_penalty: float | None
+    seed: int
+    image_tokens_min: int | None
+    image_tokens_max: int | None
+    n_gpu_layers: str
+    device: str | None
+    threads: int | None
+    repack: bool
+    force: bool
+
+
+def view_options(options: SolveOptions) -> ViewOptions:
+    forms = [
+        form
+        for form, is_wanted in (
+            (Form.ANSWER_ONLY, options.answer_only),
+            (Form.JSON, options.json),
+            (Form.JSONL, options.jsonl),
+        )
+        if is_wanted
+    ]
+    if len(forms) > 1:
+        raise UsageError(
+            f"--{forms[0]} and --{forms[1]} exclude each other",
+            hint="choose one of --answer-only, --json and --jsonl",
+            reference="conflicting-output",
+        )
+    return ViewOptions(
+        form=forms[0] if forms else Form.TEXT,
+        quiet=options.quiet,
+        verbose=options.verbose,
+        format_answer=_answer_formatter(options),
+    )
+
+
+def _answer_formatter(options: SolveOptions) -> Callable[..., str] | None:
+    if options.answer_format is None:
+        return None
+    wanted = _choice("--answer-format", options.answer_format, AnswerFormat)
+    return partial(format_answer, form=wanted)
+
+
+def _choice(option: str, typed: str, choices: type[Choice]) -> Choice:
+    try:
+        return choices(typed.lower())
+    except ValueError:
+        raise UsageError(
+            f"{option} can't be {typed!r}",
+            hint=f"choose one of {', '.join(choices)}",
+            reference="bad-choice",
+        ) from None
+
+
+def save_path(options: SolveOptions) -> Path | None:
+    if options.save is None:
+        return None
+    path = Path(options.save)
+    check_save_path(path)
+    return path
+
+
+def choose_dialect(options: SolveOptions, choice: ModelChoice) -> Dialect:
+    if options.dialect is None:
+        return Dialect(choice.profile.dialect)
+    return _choice("--dialect", options.dialect, Dialect)
+
+
+def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
+    if options.max_thinking is None:
+        budget = ThinkingBudget(max_tokens=choice.profile.max_thinking)
+    else:
+        budget = parse_thinking_budget(options.max_thinking)
+    chosen = {
+        name: getattr(options, name)
+        for name in ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed")
+        if getattr(options, name) is not None
+    }
+    return Policy(budget, options.max_answer, replace(choice.profile.sampling, **chosen))
+
+
+def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:
+    """The model's limits with what was typed; a single typed limit moves the other if it must."""
+    lowest, highest = options.image_tokens_min, options.image_tokens_max
+    if lowest is not None and highest is not None and lowest > highest:
+        raise UsageError(
+            f"--image-tokens-min {lowest} is more than --image-tokens-max {highest}",
+            reference="conflicting-image-tokens",
+        )
+    return replace(
+        limits,
+        image_tokens_min=min(limits.image_tokens_min, highest or lowest or 1 << 30)
+        if lowest is None
+        else lowest,
+        image_tokens_max=max(limits.image_tokens_max, lowest or 0) if highest is None else highest,
+    )
+
+
+def plan_run(
+    choice: ModelChoice, inputs: Inputs, pictures: list[Picture], policy: Policy
+) -> MemoryPlan:
+    image_tokens = [picture.image_tokens for picture in pictures]
+    n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
+    return plan_memory(
+        choice.pair,
+        n_ctx=sum(image_tokens) + n_text + policy.reserve.n_max,
+        image_tokens=image_tokens,
+    )
+
+
+def refuse_unless_fits(
+    plan: MemoryPlan, choice: ModelChoice, policy: Policy, devices: Sequence[Device]
+) -> None:
+    # On a Mac the GPU's memory is the computer's own: counting both would count it twice.
+    is_unified = sys.platform == "darwin"
+    require_fit(
+        plan,
+        choice.name,
+        free_bytes=free_memory(),
+        entry=choice.entry,
+        max_thinking=policy.budget.max_tokens,
+        device_free_bytes={
+            device.name: device.free_bytes for device in devices if device.is_gpu and not is_unified
+        },
+    )
+
+
+def load_spec(
+    options: SolveOptions, choice: ModelChoice, plan: MemoryPlan, devices: Sequence[Device]
+) -> LoadSpec:
+    wanted = options.device
+    gpus = [
+        device
+        for device in devices
+        if device.is_gpu and (wanted is None or device.name.lower() == wanted.lower())
+    ]
+    if options.n_gpu_layers == "auto":
+        gpu_free_bytes = sum(device.free_bytes for device in gpus)
+        offload = plan_offload(plan, choice.pair.text.n_layer, gpu_free_bytes)
+    elif options.n_gpu_layers.removeprefix("-").isdecimal():
+        n_gpu_layers = int(options.n_gpu_layers)
+        offload = Offload(n_gpu_layers, vision_on_gpu=n_gpu_layers != 0 and bool(gpus))
+    else:
+        raise UsageError(
+            f"--n-gpu-layers can't be {options.n_gpu_layers!r}",
+            hint="give a number of layers, 0 for none, -1 for all, or auto",
+            reference="bad-gpu-layers",
+        )
+    return LoadSpec(
+        model_path=str(choice.model_path),
+        mmproj_path=str(choice.mmproj_path),
+        n_threads=options.threads or physical_cores(),
+        n_gpu_layers=offload.n_gpu_layers,
+        device=wanted,
+        # llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).
+        repack=options.repack and not cpu_has_amx(),
+        vision_on_gpu=offload.vision_on_gpu,
+    )

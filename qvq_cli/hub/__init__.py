@@ -1,0 +1,1 @@
+"""Models: what there is, where it lies, what is in the files, what fits this machine."""

@@ -1,0 +1,230 @@
+"""Which model a run gets: the order of the places it is named in, and the ways to name one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from gguf_samples import MMPROJ, MODEL, nano_mmproj, nano_model, qwen3vl_mmproj
+from qvq_cli.errors import GgufError, InputNotFoundError, UnavailableError, UsageError
+from qvq_cli.hub.catalog import catalog_entry
+from qvq_cli.hub.config import Config
+from qvq_cli.hub.hf_cache import quant_in_name
+from qvq_cli.hub.store import ModelChoice, resolve_model
+
+NO_CONFIG = Config(None, {})
+
+
+def resolve(
+    model: str | None = None,
+    mmproj: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    config: Config = NO_CONFIG,
+) -> ModelChoice:
+    return resolve_model(model, mmproj, environ=environ or {}, config=config)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a model of one's own and its mmproj."""
+    nano_model().write(tmp_path / "own.gguf")
+    nano_mmproj().write(tmp_path / "own-mmproj.gguf")
+    return tmp_path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hugging Face cache."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def fill_cache(cache: Path, repo: str, *names: str) -> Path:
+    """Put files into the cache as `hf download` does. Returns: the snapshot's folder."""
+    folder = cache / ("models--" + repo.replace("/", "--"))
+    snapshot = folder / "snapshots" / "c0ffee"
+    for name in names:
+        path = snapshot / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (nano_mmproj() if "mmproj" in name else nano_model()).write(path)
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("c0ffee")
+    return snapshot
+
+
+# the order
+
+
+def test_the_embedded_model_is_the_last_resort() -> None:
+    choice = resolve()
+    assert (choice.name, choice.quant, choice.origin) == ("nano", "Q8_0", "embedded")
+    assert choice.is_embedded
+    assert (choice.model_path, choice.mmproj_path) == (MODEL, MMPROJ)
+    assert choice.profile == catalog_entry("nano").profile
+
+
+def test_option_before_environment_before_config(folder: Path) -> None:
+    own = str(folder / "own.gguf")
+    config = Config(folder / "config.toml", {"model": own})
+    assert resolve(own, environ={"QVQ_MODEL": "nano"}).origin == "option"
+    choice = resolve(environ={"QVQ_MODEL": own}, config=Config(None, {"model": "nano"}))
+    assert (choice.origin, choice.model_path) == ("environment", Path(own))
+    choice = resolve(environ={"QVQ_MODEL": ""}, config=config)
+    assert (choice.origin, choice.model_path) == ("config", Path(own))
+
+
+def test_the_configs_mmproj_belongs_to_its_model_only(folder: Path) -> None:
+    mmproj = qwen3vl_mmproj(0).write(folder / "foreign.gguf")
+    config = Config(None, {"model": str(folder / "own.gguf"), "mmproj": str(mmproj)})
+    with pytest.raises(GgufError, match="another model"):
+        resolve(config=config)
+    assert resolve("nano", config=config).mmproj_path == MMPROJ
+    chosen = resolve(mmproj=str(folder / "own-mmproj.gguf"), config=config)
+    assert chosen.mmproj_path == folder / "own-mmproj.gguf"
+
+
+# paths
+
+
+def test_a_file_with_its_sibling(folder: Path) -> None:
+    choice = resolve(str(folder / "own.gguf"))
+    assert choice.mmproj_path == folder / "own-mmproj.gguf"
+    assert not choice.is_embedded
+    assert choice.files == (("own.gguf", None), ("own-mmproj.gguf", None))
+
+
+def test_the_embedded_files_have_their_sha256() -> None:
+    entry = catalog_entry("nano")
+    expected = (entry.quants["Q8_0"][0], entry.mmproj)
+    assert resolve().files == tuple((file.name, file.sha256) for file in expected)
+
+
+def test_the_option_mmproj_wins_over_the_sibling(folder: Path) -> None:
+    assert resolve(str(folder / "own.gguf"), str(MMPROJ)).mmproj_path == MMPROJ
+    with pytest.raises(InputNotFoundError, match="no file"):
+        resolve(str(folder / "own.gguf"), str(folder / "none.gguf"))
+
+
+def test_a_missing_file_and_a_folder(folder: Path) -> None:
+    for missing in (folder / "none.gguf", "sub/none", "x.gguf"):
+        with pytest.raises(InputNotFoundError, match="there is no file"):
+            resolve(str(missing))
+    with pytest.raises(InputNotFoundError, match="is a folder") as caught:
+        resolve(str(folder))
+    assert f'--model "{folder / "own.gguf"}"' in (caught.value.hint or "")
+
+
+# names
+
+
+def test_nano_by_name() -> None:
+    for name in ("nano", "nano:q8_0"):
+        choice = resolve(name)
+        assert (choice.name, choice.origin, choice.is_embedded) == ("nano", "option", True)
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnavailableError, match="perhaps qvq-72b-preview") as caught:
+        resolve("QVQ")
+    assert caught.value.exit_code == 69
+    assert "qwen3-vl-8b-thinking" in (caught.value.hint or "")
+    with pytest.raises(UnavailableError, match="perhaps qwen2-vl-2b-instruct"):
+        resolve("qwen2-vl-2b-instuct")
+
+
+def test_unknown_quant_lists_the_known_ones() -> None:
+    with pytest.raises(UnavailableError, match="no quant Q9") as caught:
+        resolve("qvq-72b-preview:q9")
+    assert "Q4_K_M" in (caught.value.hint or "")
+
+
+def test_a_model_that_isnt_there_comes_with_what_to_type(cache: Path) -> None:
+    assert not cache.exists()
+    with pytest.raises(UnavailableError, match=r"47\.4 GB to download") as caught:
+        resolve("qvq-72b-preview")
+    hint = caught.value.hint or ""
+    repo = "bartowski/QVQ-72B-Preview-GGUF"
+    for file in ("QVQ-72B-Preview-Q4_K_M.gguf", "mmproj-QVQ-72B-Preview-f16.gguf"):
+        assert f"hf download {repo} {file} --local-dir qvq-models\n" in hint
+    assert '--model "qvq-models/QVQ-72B-Preview-Q4_K_M.gguf"' in hint
+
+
+def test_a_split_model_in_a_folder_of_its_own(cache: Path) -> None:
+    assert not cache.exists()
+    with pytest.raises(UnavailableError) as caught:
+        resolve("qvq-72b-preview:Q6_K")
+    hint = caught.value.hint or ""
+    assert hint.count("-of-00002.gguf") == 3
+    assert '--mmproj "qvq-models/mmproj-QVQ-72B-Preview-f16.gguf"' in hint
+
+
+def test_a_catalog_model_in_the_cache_is_used(cache: Path) -> None:
+    entry = catalog_entry("qwen2-vl-2b-instruct")
+    assert entry.repo
+    names = [entry.quants["Q4_K_M"][0].name, entry.mmproj.name]
+    snapshot = fill_cache(cache, entry.repo, *names)
+    choice = resolve("qwen2-vl-2b-instruct")
+    assert choice.model_path == snapshot / names[0]
+    assert choice.mmproj_path == snapshot / names[1]
+    assert resolve(f"hf:{entry.repo}").model_path == choice.model_path
+    with pytest.raises(UnavailableError, match="Q8_0 is not on this machine"):
+        resolve("qwen2-vl-2b-instruct:Q8_0")
+
+
+def test_another_quant_in_the_cache_will_do_when_none_is_asked_for(cache: Path) -> None:
+    entry = catalog_entry("qwen2-vl-2b-instruct")
+    assert entry.repo
+    name = entry.quants["Q6_K"][0].name
+    snapshot = fill_cache(cache, entry.repo, name, entry.mmproj.name)
+    assert resolve(entry.name).model_path == snapshot / name
+
+
+def test_a_model_without_its_mmproj_isnt_installed(cache: Path) -> None:
+    entry = catalog_entry("qwen2-vl-2b-instruct")
+    assert entry.repo
+    fill_cache(cache, entry.repo, entry.quants["Q4_K_M"][0].name)
+    with pytest.raises(UnavailableError, match="not on this machine"):
+        resolve(entry.name)
+
+
+# hf:
+
+
+def test_a_repository_outside_the_catalog(cache: Path) -> None:
+    names = ("My-VL.Q4_K_M.gguf", "My-VL.Q8_0.gguf", "mmproj-F16.gguf")
+    snapshot = fill_cache(cache, "some/My-VL-GGUF", *names)
+    assert resolve("hf:some/My-VL-GGUF").model_path == snapshot / "My-VL.Q4_K_M.gguf"
+    assert resolve("hf:some/My-VL-GGUF:q8_0").model_path == snapshot / "My-VL.Q8_0.gguf"
+    with pytest.raises(UnavailableError, match="there is Q4_K_M, Q8_0"):
+        resolve("hf:some/My-VL-GGUF:Q5_K_M")
+
+
+def test_a_repository_that_isnt_there(cache: Path) -> None:
+    assert not cache.exists()
+    with pytest.raises(UnavailableError) as caught:
+        resolve("hf:some/My-VL-GGUF:Q5_K_M")
+    hint = caught.value.hint or ""
+    assert 'hf download some/My-VL-GGUF --include "*Q5_K_M*.gguf" --local-dir' in hint
+    assert 'hf download some/My-VL-GGUF --include "*mmproj*.gguf" --local-dir' in hint
+
+
+@pytest.mark.parametrize("model", ["hf:", "hf:owner", "hf:a/b/c", "hf:../x", "hf:a/b:c d"])
+def test_what_names_no_repository(model: str) -> None:
+    with pytest.raises(UsageError):
+        resolve(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "quant"),
+    [
+        ("QVQ-72B-Preview-Q4_K_M.gguf", "Q4_K_M"),
+        ("QVQ-72B-Preview.i1-IQ3_XXS.gguf", "IQ3_XXS"),
+        ("x-Q6_K-00001-of-00002.gguf", "Q6_K"),
+        ("Qwen3VL-2B-Thinking-F16.gguf", "F16"),
+        ("model-bf16.gguf", "BF16"),
+        ("model.gguf", None),
+    ],
+)
+def test_quant_in_a_files_name(name: str, quant: str | None) -> None:
+    assert quant_in_name(name) == quant

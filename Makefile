@@ -7,7 +7,7 @@ BIN := $(VENV)/Scripts
 else
 BIN := $(VENV)/bin
 endif
-DEMO = tests/data/table.png
+DEMO = tests/data/diagram.png
 
 .PHONY: help setup demo test lint bench screenshot clean
 

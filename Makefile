@@ -38,7 +38,8 @@ bench: setup  ## compare with llama.cpp's own tools (compiles them once)
 	$(BIN)/python tests/benchmarks/bench.py
 
 screenshot: setup  ## draw tests/data/session.svg again from a real session
-	$(BIN)/python tests/make_screenshot.py
+	$(BIN)/python tests/make_screenshot.py tests/data/session.svg --columns 96 \
+		--shown "qvq solve diagram.png \"find h'(2)\"" -- $(BIN)/qvq solve $(DEMO) "find h'(2)"
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

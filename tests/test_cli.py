@@ -229,7 +229,7 @@ def test_no_answer_ends_with_3(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Nano always answers, so the parser is told to find nothing in what it said."""
-    monkeypatch.setattr("qvq_cli.reasoning.solver.extract_answer", lambda *_: None)
+    monkeypatch.setattr("qvq_cli.reasoning.answer.extract_answer", lambda *_: None)
     assert solve(str(TABLE), QUESTION) == ExitCode.NO_ANSWER
     out, err = capfd.readouterr()
     assert out == ""

@@ -39,7 +39,8 @@ def in_process(nano_spec: LoadSpec) -> Iterator[LlamaEngine]:
 
 @pytest.fixture
 def worker(nano_spec: LoadSpec) -> Iterator[WorkerEngine]:
-    engine = WorkerEngine(verbose=False, on_notice=refuse_notice)
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = refuse_notice
     engine.load(nano_spec, no_progress)
     yield engine
     engine.close()
@@ -175,7 +176,8 @@ def test_a_crash_while_loading_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
     notices: list[str] = []
-    engine = WorkerEngine(verbose=False, on_notice=lambda ref, _message: notices.append(ref))
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = lambda ref, _message: notices.append(ref)
     with closing(engine):
         engine.load(nano_spec, kill_when(engine, signal.SIGSEGV))
         engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
@@ -187,7 +189,8 @@ def test_a_crash_while_reading_the_picture_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
     notices: list[str] = []
-    engine = WorkerEngine(verbose=False, on_notice=lambda ref, _message: notices.append(ref))
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = lambda ref, _message: notices.append(ref)
     with closing(engine):
         engine.load(nano_spec, no_progress)
         engine.prefill(table_prompt, ROOM, Sampling(), kill_when(engine, signal.SIGABRT))
@@ -196,13 +199,15 @@ def test_a_crash_while_reading_the_picture_is_tried_again(
 
 
 def test_a_crash_with_cautious_settings_is_an_error(nano_spec: LoadSpec) -> None:
-    engine = WorkerEngine(verbose=False, on_notice=refuse_notice)
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = refuse_notice
     with closing(engine), pytest.raises(EngineDiedError, match="SIGSEGV"):
         engine.load(cautious(nano_spec), kill_when(engine, signal.SIGSEGV))
 
 
 def test_a_kill_is_not_tried_again(nano_spec: LoadSpec) -> None:
-    engine = WorkerEngine(verbose=False, on_notice=refuse_notice)
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = refuse_notice
     with closing(engine), pytest.raises(EngineDiedError, match="SIGKILL"):
         engine.load(nano_spec, kill_when(engine, signal.SIGKILL))
 
@@ -235,7 +240,7 @@ def test_the_worker_dies_with_its_parent() -> None:
     script = (
         "import time\n"
         "from qvq_cli.engine.process import WorkerEngine\n"
-        "engine = WorkerEngine(verbose=False, on_notice=print)\n"
+        "engine = WorkerEngine(verbose=False)\n"
         "print(engine.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -1,15 +1,19 @@
-"""What one call of the program works with: its streams, its config file, and who tells errors."""
+"""What one call of the program works with: its streams, its config file, and who tells errors.
+
+Light to import: everything but the streams is read when it is asked for.
+"""
 
 import io
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from qvq_cli.errors import QvqError
-from qvq_cli.hub.config import Config, load_config
-from qvq_cli.ui.failure import render_error
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.view import View
+
+if TYPE_CHECKING:
+    from qvq_cli.hub.config import Config
+    from qvq_cli.ui.view import View
 
 
 @dataclass
@@ -22,11 +26,13 @@ class Session:
 
     env: Environment
     started_s: float
-    view: View | None = None
+    view: "View | None" = None
 
     @cached_property
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """The config file. Raises: ConfigError."""
+        from qvq_cli.hub.config import load_config
+
         return load_config(self.env.variables)
 
     @property
@@ -39,5 +45,7 @@ class Session:
         """Tell what ended the program, in the form that was asked for."""
         if self.view is not None:
             self.view.error(error)
-        else:
-            render_error(error, self.env)
+            return
+        from qvq_cli.ui.failure import render_error
+
+        render_error(error, self.env)

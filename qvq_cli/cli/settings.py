@@ -20,7 +20,6 @@ from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
 from qvq_cli.hub.offload import Offload, plan_offload
 from qvq_cli.hub.plan import MemoryPlan, plan_memory, require_fit
 from qvq_cli.hub.store import ModelChoice
-from qvq_cli.reasoning.answer import AnswerFormat, format_answer
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
 from qvq_cli.reasoning.solver import Policy
 from qvq_cli.reasoning.transcript import Dialect
@@ -90,6 +89,8 @@ def view_options(options: SolveOptions) -> ViewOptions:
 def _answer_formatter(options: SolveOptions) -> Callable[..., str] | None:
     if options.answer_format is None:
         return None
+    from qvq_cli.reasoning.answer import AnswerFormat, format_answer
+
     wanted = _choice("--answer-format", options.answer_format, AnswerFormat)
     return partial(format_answer, form=wanted)
 

@@ -77,6 +77,10 @@ class LlamaEngine:
         """See Engine.devices."""
         return self._backends.devices()
 
+    def system_info(self) -> str:
+        """What this llama.cpp was compiled for: "CPU : AVX2 = 1 | AMX_INT8 = 1 | ..."."""
+        return str(self._lib.llama_print_system_info().decode("utf-8", "replace")).strip()
+
     # load
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
@@ -84,7 +88,7 @@ class LlamaEngine:
         started = time.perf_counter()
         sizes = [Path(path).stat().st_size for path in (spec.model_path, spec.mmproj_path)]
         model_share = sizes[0] / max(sum(sizes), 1)
-        self._n_threads = spec.n_threads
+        self._n_threads, self._kv_type = spec.n_threads, spec.kv_type
         self._load_model(spec, lambda share: on_progress("load", share * model_share))
         self._load_vision(
             spec, lambda share: on_progress("load", model_share + share * (1 - model_share))
@@ -225,6 +229,10 @@ class LlamaEngine:
         params.n_threads = self._n_threads
         params.n_threads_batch = self._n_threads
         params.no_perf = True
+        if self._kv_type == "q8_0":
+            params.type_k = params.type_v = self._lib.GGML_TYPE_Q8_0
+            # llama.cpp reads quantized values in its flash attention only.
+            params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self._ctx = self._lib.llama_init_from_model(self._model, params)
         if not self._ctx:
             raise DoesNotFitError(

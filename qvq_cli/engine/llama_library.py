@@ -63,6 +63,8 @@ class Backends:
         self._base = load_shared_library("ggml-base", folder)
         self._base.ggml_backend_dev_name.argtypes = [ctypes.c_void_p]
         self._base.ggml_backend_dev_name.restype = ctypes.c_char_p
+        self._base.ggml_backend_dev_description.argtypes = [ctypes.c_void_p]
+        self._base.ggml_backend_dev_description.restype = ctypes.c_char_p
         self._base.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
         self._base.ggml_backend_dev_memory.argtypes = [
             ctypes.c_void_p,
@@ -102,4 +104,5 @@ class Backends:
             name=self._base.ggml_backend_dev_name(handle).decode(),
             is_gpu=self._base.ggml_backend_dev_type(handle) in GPU_TYPES,
             free_bytes=free.value,
+            description=self._base.ggml_backend_dev_description(handle).decode("utf-8", "replace"),
         )

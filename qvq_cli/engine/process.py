@@ -53,12 +53,14 @@ class WorkerEngine:
 
     Args:
         verbose: let llama.cpp's log through to stderr.
-        on_notice: told when a crash was answered by a second try.
+
+    on_notice, when it is set, is told that a crash was answered by a second try.
     """
 
-    def __init__(self, *, verbose: bool, on_notice: OnNotice) -> None:
+    on_notice: OnNotice | None = None
+
+    def __init__(self, *, verbose: bool) -> None:
         self._verbose = verbose
-        self._on_notice = on_notice
         self._spec: LoadSpec | None = None
         self._start()
 
@@ -70,6 +72,10 @@ class WorkerEngine:
     def devices(self) -> tuple[Device, ...]:
         """See Engine.devices."""
         return tuple(Device(**device) for device in self._call({"op": "devices"})["devices"])
+
+    def system_info(self) -> str:
+        """See LlamaEngine.system_info."""
+        return str(self._call({"op": "system_info"})["text"])
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
@@ -173,11 +179,12 @@ class WorkerEngine:
         self.close()
         if spec == self._spec or death.returncode == KILLED:
             raise death.error from death
-        self._on_notice(
-            "engine-restarted",
-            f"{death.error.message}; trying once more without weight repacking and with the "
-            "picture on the CPU, which is slower",
-        )
+        if self.on_notice is not None:
+            self.on_notice(
+                "engine-restarted",
+                f"{death.error.message}; trying once more without weight repacking and with the "
+                "picture on the CPU, which is slower",
+            )
         self._spec = spec
         self._start()
 

@@ -11,6 +11,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+KvType = Literal["f16", "q8_0"]
+"""How keys and values are kept: q8_0 takes 8.5 bits for each of f16's 16."""
+
 Stage = Literal["load", "image", "prefill"]
 OnProgress = Callable[[Stage, float], None]
 """Called with the stage and the share of it that is done, 0.0 to 1.0."""
@@ -62,7 +65,7 @@ class LoadSpec:
 
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
     None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
-    segfaults. vision_on_gpu: run the mmproj on the GPU too.
+    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's.
     """
 
     model_path: str
@@ -72,15 +75,20 @@ class LoadSpec:
     device: str | None = None
     repack: bool = True
     vision_on_gpu: bool = True
+    kv_type: KvType = "f16"
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something that llama.cpp was built to compute on, and its free memory now."""
+    """Something that llama.cpp was built to compute on, and its free memory now.
+
+    description: what its maker calls it, for people.
+    """
 
     name: str
     is_gpu: bool
     free_bytes: int
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ class Worker:
             case "devices":
                 devices = [dataclasses.asdict(device) for device in self._engine.devices()]
                 self._send({"re": "done", "devices": devices})
+            case "system_info":
+                self._send({"re": "done", "text": self._engine.system_info()})
             case "load":
                 info = self._engine.load(LoadSpec(**request["spec"]), self._progress)
                 self._send({"re": "done", **dataclasses.asdict(info)})

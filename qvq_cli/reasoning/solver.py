@@ -26,7 +26,6 @@ from qvq_cli.engine.protocol import (
     Sampling,
     Stage,
 )
-from qvq_cli.reasoning.answer import extract_answer
 from qvq_cli.reasoning.budget import Budget, BudgetState, ThinkingBudget
 from qvq_cli.reasoning.events import (
     AnswerDelta,
@@ -302,6 +301,8 @@ class Solver:
                 self._tell(AnswerDelta(text, self._answer_tokens))
 
     def _record(self, about: About, load_s: float, prefilled: Prefilled) -> Record:
+        from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile
+
         transcript = self._transcript
         now = time.perf_counter()
         return Record(

@@ -1,0 +1,62 @@
+"""`qvq solve` as Typer sees it: its parameters and nothing that takes time to import.
+
+The worker process is started before the rest of the program is even read: both take a tenth of a
+second, and there are two of them to do it.
+"""
+# ruff: noqa: ARG001  # Typer reads the parameters of `solve`; their values come through ctx.params
+
+from contextlib import closing
+
+import typer
+
+from qvq_cli.cli import options as opt
+from qvq_cli.cli.session import Session
+from qvq_cli.errors import AbortedError
+
+
+def solve(
+    ctx: typer.Context,
+    arguments: opt.Arguments,
+    max_thinking: opt.MaxThinking = None,
+    max_answer: opt.MaxAnswer = 512,
+    system: opt.System = None,
+    answer_only: opt.AnswerOnly = False,
+    answer_format: opt.AnswerFormatOption = None,
+    json: opt.Json = False,
+    jsonl: opt.Jsonl = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    save: opt.Save = None,
+    model: opt.Model = None,
+    mmproj: opt.Mmproj = None,
+    dialect: opt.DialectOption = None,
+    temperature: opt.Temperature = None,
+    top_p: opt.TopP = None,
+    top_k: opt.TopK = None,
+    min_p: opt.MinP = None,
+    repeat_penalty: opt.RepeatPenalty = None,
+    seed: opt.Seed = 0,
+    image_tokens_min: opt.ImageTokensMin = None,
+    image_tokens_max: opt.ImageTokensMax = None,
+    n_gpu_layers: opt.GpuLayers = "auto",
+    device: opt.Device = None,
+    threads: opt.Threads = None,
+    repack: opt.Repack = True,
+    force: opt.Force = False,
+) -> None:
+    """Solve a problem: pictures, then the question.
+
+    The reasoning is shown as it comes, on stderr; the answer goes to stdout. Ctrl-C once makes the
+    model answer now, twice stops.
+    """
+    session: Session = ctx.obj
+    try:
+        from qvq_cli.engine.process import WorkerEngine
+
+        with closing(WorkerEngine(verbose=verbose)) as engine:
+            from qvq_cli.cli.solving import run
+
+            code = run(session, ctx.params, engine)
+    except KeyboardInterrupt:
+        raise AbortedError("interrupted") from None
+    raise typer.Exit(code)

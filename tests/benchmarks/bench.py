@@ -1,0 +1,188 @@
+"""How much qvq costs over the llama.cpp it stands on, both measured in one run.
+
+Within a repetition the programs run one after the other, so that a machine that slows down slows
+them all; medians are taken over the repetitions' own ratios. Both sides see the same picture at the
+same size and token count, with the same threads, and without repacked weights (which crash on CPUs
+with AMX). llama.cpp's tools get what makes them fastest for one picture and one answer: no warm-up
+run of llama-mtmd-cli, no fitting to devices, no larger context.
+
+usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+from measure import peak_memory_bytes, run_s, until_begun
+from peers import Peers, get_peers
+from shaped import Pair, get_shaped_2b
+from table import Row, format_table
+
+ROOT = Path(__file__).resolve().parents[2]
+NANO_DIR = ROOT / "models" / "nano"
+NANO = Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf")
+PICTURE = ROOT / "tests" / "data" / "published-0.png"
+IMAGE_TOKENS = 150  # 420x280 px: the picture is on the patch grid already, nobody resizes it
+QUESTION = "Given h(x) = f(x) * g(x), find h'(2)"
+MAX_THINKING = 128
+N_DECODE = 128
+THREADS = psutil.cpu_count(logical=False) or 1
+MIB = 1 << 20
+
+
+class Counts(NamedTuple):
+    """Repetitions of each measurement."""
+
+    large: int
+    nano: int
+    startup: int
+    memory: int
+
+
+FULL = Counts(large=5, nano=11, startup=15, memory=2)
+QUICK = Counts(large=2, nano=3, startup=5, memory=1)
+N_BENCH_RUNS = 5  # llama-bench's own, within one repetition on nano: each takes a quarter second
+
+
+class Repetition(NamedTuple):
+    """One run of each program on one model."""
+
+    qvq_ttft_s: float
+    mtmd_ttft_s: float
+    qvq_decode_tps: float
+    bench_decode_tps: float
+    prompt_tokens: int
+
+
+def qvq(*arguments: str) -> list[str]:
+    """qvq as it is installed beside this Python."""
+    name = "qvq.exe" if sys.platform == "win32" else "qvq"
+    return [str(Path(sys.executable).parent / name), *arguments]
+
+
+def qvq_solve(pair: Pair) -> list[str]:
+    files = ("--model", str(pair.model), "--mmproj", str(pair.mmproj))
+    run = ("--threads", str(THREADS), "--max-thinking", str(MAX_THINKING), "--no-repack")
+    like_qvq = ("--dialect", "heading", "--jsonl")
+    limits = ("--image-tokens-min", str(IMAGE_TOKENS), "--image-tokens-max", str(IMAGE_TOKENS))
+    return qvq("solve", str(PICTURE), QUESTION, *files, *run, *limits, *like_qvq)
+
+
+def mtmd_cli(peers: Peers, pair: Pair, prompt_tokens: int) -> list[str]:
+    n_ctx = prompt_tokens + MAX_THINKING + N_DECODE
+    files = ("-m", str(pair.model), "--mmproj", str(pair.mmproj), "--image", str(PICTURE))
+    run = ("-t", str(THREADS), "-n", "16", "-c", str(n_ctx), "--temp", "0", "--no-repack")
+    limits = ("--image-min-tokens", str(IMAGE_TOKENS), "--image-max-tokens", str(IMAGE_TOKENS))
+    fastest = ("--no-warmup", "--fit", "off")
+    return [str(peers.mtmd_cli), *files, "-p", QUESTION, *run, *limits, *fastest]
+
+
+def bench_decode_tps(peers: Peers, model: Path, prompt_tokens: int, n_runs: int) -> float:
+    """llama-bench's tokens per second: N_DECODE tokens behind as many as qvq's prompt has."""
+    run = ("-p", "0", "-n", str(N_DECODE), "-d", str(prompt_tokens), "-r", str(n_runs))
+    how = ("-t", str(THREADS), "--repack", "0", "-o", "json")
+    command = [str(peers.bench), "-m", str(model), *run, *how]
+    (result,) = json.loads(until_begun(command, bool).stdout)
+    return float(result["avg_ts"])
+
+
+def has_reasoning(stdout: bytes) -> bool:
+    """qvq --jsonl: the first piece of reasoning is out."""
+    return b'"event": "reasoning_delta"' in stdout
+
+
+def has_text(stdout: bytes) -> bool:
+    """llama-mtmd-cli prints one newline when the prompt is read, then the reply as it comes."""
+    return len(stdout) > 1
+
+
+def repeat(peers: Peers, pair: Pair, n_bench_runs: int) -> Repetition:
+    """Run qvq, llama-mtmd-cli and llama-bench once each, in this order."""
+    ours = until_begun(qvq_solve(pair), has_reasoning)
+    result: dict[str, Any] = json.loads(ours.stdout.splitlines()[-1])
+    usage = result["usage"]
+    if usage["image_tokens"] != IMAGE_TOKENS:
+        sys.exit(f"qvq used {usage['image_tokens']} image tokens instead of {IMAGE_TOKENS}")
+    prompt_tokens = usage["prompt_tokens"]
+    theirs = until_begun(mtmd_cli(peers, pair, prompt_tokens), has_text)
+    bench_tps = bench_decode_tps(peers, pair.model, prompt_tokens, n_bench_runs)
+    decode_tps = result["timings"]["decode_tps"]
+    return Repetition(ours.ttft_s, theirs.ttft_s, decode_tps, bench_tps, prompt_tokens)
+
+
+def measure_memory(
+    peers: Peers, pair: Pair, prompt_tokens: int, n: int
+) -> list[tuple[float, float]]:
+    """Peak MiB of qvq and of llama-mtmd-cli, in runs of their own: watching a program slows it."""
+    commands = qvq_solve(pair), mtmd_cli(peers, pair, prompt_tokens)
+    return [
+        (peak_memory_bytes(commands[0]) / MIB, peak_memory_bytes(commands[1]) / MIB)
+        for _ in range(n)
+    ]
+
+
+def model_rows(peers: Peers, counts: Counts) -> list[Row]:
+    """Decode speed, time to first token and memory, on both models."""
+    large = get_shaped_2b(peers.source)
+    on_2b = [repeat(peers, large, n_bench_runs=1) for _ in range(counts.large)]
+    on_nano = [repeat(peers, NANO, N_BENCH_RUNS) for _ in range(counts.nano)]
+    memory_2b = measure_memory(peers, large, on_2b[0].prompt_tokens, counts.memory)
+    memory_nano = measure_memory(peers, NANO, on_nano[0].prompt_tokens, counts.memory)
+
+    def decode(runs: list[Repetition]) -> list[tuple[float, float]]:
+        return [(run.qvq_decode_tps, run.bench_decode_tps) for run in runs]
+
+    def ttft(runs: list[Repetition]) -> list[tuple[float, float]]:
+        return [(run.qvq_ttft_s, run.mtmd_ttft_s) for run in runs]
+
+    first = "time to first token"
+    return [
+        Row("decode, 2B", "tok/s", decode(on_2b), wanted="at least", target=0.98),
+        Row("decode, nano", "tok/s", decode(on_nano), wanted="at least", target=0.90),
+        Row(f"{first}, 2B", "s", ttft(on_2b), target=1.05),
+        Row(f"{first}, nano", "s", ttft(on_nano), "difference", target=0.5),
+        Row("peak memory, 2B", "MiB", memory_2b, target=1.05),
+        Row("peak memory, nano", "MiB", memory_nano, "difference"),
+    ]
+
+
+def startup_rows(n: int) -> list[Row]:
+    """Commands that load no model, next to a Python that imports Typer and does nothing."""
+    bare = [sys.executable, "-c", "import typer"]
+    rows = []
+    for argument, target in (("--help", 2.5), ("--version", 1.3)):
+        pairs = [(run_s(qvq(argument)), run_s(bare)) for _ in range(n)]
+        rows.append(Row(f"qvq {argument}, to import typer", "s", pairs, target=target))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, wider scatter")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single value too")
+    options = parser.parse_args()
+    counts = QUICK if options.quick else FULL
+    peers = get_peers()
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print(
+            f"this machine is busy (load {os.getloadavg()[0]:.1f}): expect scatter", file=sys.stderr
+        )
+    rows = [*startup_rows(counts.startup), *model_rows(peers, counts)]
+    print(f"llama.cpp of llama-cpp-python {peers.version}, {THREADS} threads; medians\n")
+    print(format_table(rows))
+    if options.json is not None:
+        record = {
+            "llama_cpp_python": peers.version,
+            "threads": THREADS,
+            "repetitions": counts._asdict(),
+        }
+        record["rows"] = [row.as_json() for row in rows]
+        options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

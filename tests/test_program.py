@@ -264,3 +264,14 @@ def test_the_worker_is_killed_while_it_thinks() -> None:
     assert "ended by SIGKILL" in words
     assert "hint:" in words
     assert "Traceback" not in words
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up() -> None:
+    """`qvq solve -v 2>&1 | head`: both streams lose their reader in the middle of the log."""
+    process = subprocess.Popen(
+        [*QVQ, str(TABLE), QUESTION, "--verbose"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=PATIENCE_S) == 141

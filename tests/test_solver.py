@@ -12,6 +12,7 @@ from conftest import QUESTION
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, PromptPart, Sampling
 from qvq_cli.reasoning.budget import ThinkingBudget
+from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
     Event,
@@ -24,7 +25,7 @@ from qvq_cli.reasoning.events import (
     Record,
     Solved,
 )
-from qvq_cli.reasoning.solver import About, Control, Policy, Problem, Solver
+from qvq_cli.reasoning.solver import About, Policy, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect
 from scripted import TOKEN_BYTES, ScriptedEngine
 

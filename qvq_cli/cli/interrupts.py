@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from qvq_cli.reasoning.solver import Control
+from qvq_cli.reasoning.control import Control
 
 
 class Terminated(SystemExit):

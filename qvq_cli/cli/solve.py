@@ -10,8 +10,10 @@ from contextlib import closing
 import typer
 
 from qvq_cli.cli import options as opt
+from qvq_cli.cli.interrupts import interrupts
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import AbortedError
+from qvq_cli.reasoning.control import Control
 
 
 def solve(
@@ -50,13 +52,15 @@ def solve(
     model answer now, twice stops.
     """
     session: Session = ctx.obj
+    control = Control()
     try:
-        from qvq_cli.engine.process import WorkerEngine
+        with interrupts(control):
+            from qvq_cli.engine.process import WorkerEngine
 
-        with closing(WorkerEngine(verbose=verbose)) as engine:
-            from qvq_cli.cli.solving import run
+            with closing(WorkerEngine(verbose=verbose)) as engine:
+                from qvq_cli.cli.solving import run
 
-            code = run(session, ctx.params, engine)
+                code = run(session, ctx.params, engine, control)
     except KeyboardInterrupt:
         raise AbortedError("interrupted") from None
     raise typer.Exit(code)

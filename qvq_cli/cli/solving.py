@@ -10,16 +10,17 @@ from typing import Any
 
 from qvq_cli.cli import settings
 from qvq_cli.cli.inputs import Inputs, read_inputs
-from qvq_cli.cli.interrupts import interrupts
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
+from qvq_cli.engine.protocol import LoadSpec
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.store import ModelChoice, resolve_model
-from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed, Record
-from qvq_cli.reasoning.solver import About, Control, Problem, Solver
+from qvq_cli.reasoning.control import Control
+from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
+from qvq_cli.reasoning.solver import About, Policy, Problem, Solver
 from qvq_cli.ui.pictures import Picture as SavedPicture
 from qvq_cli.ui.save import save_record
 from qvq_cli.ui.view import View, make_view
@@ -33,7 +34,9 @@ EMBEDDED_NOTICE = (
 )
 
 
-def run(session: Session, params: Mapping[str, Any], engine: WorkerEngine) -> ExitCode:
+def run(
+    session: Session, params: Mapping[str, Any], engine: WorkerEngine, control: Control
+) -> ExitCode:
     """Solve what was typed on an engine that has been started and not loaded.
 
     Args:
@@ -52,35 +55,16 @@ def run(session: Session, params: Mapping[str, Any], engine: WorkerEngine) -> Ex
         choice = resolve_model(
             options.model, options.mmproj, environ=session.env.variables, config=session.config
         )
-        record, pictures = _solve(session, options, inputs, choice, engine, view)
-        if save is not None:
-            save_record(save, record, [_saved(picture) for picture in pictures])
-    return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
-
-
-def _solve(
-    session: Session,
-    options: SolveOptions,
-    inputs: Inputs,
-    choice: ModelChoice,
-    engine: WorkerEngine,
-    view: View,
-) -> tuple[Record, list[Picture]]:
-    policy = settings.make_policy(options, choice)
-    limits = settings.image_limits(options, choice.profile.limits)
-    control = Control()
-    solver = Solver(engine, policy, control, view.handle)
-    engine.on_notice = solver.notice
-    with interrupts(control):
-        pictures = _load_pictures(session, inputs, limits, view)
-        plan = settings.plan_run(choice, inputs, pictures, policy)
-        devices = engine.devices()
-        if not options.force:
-            settings.refuse_unless_fits(plan, choice, policy, devices)
-        spec = settings.load_spec(options, choice, plan, devices)
+        policy = settings.make_policy(options, choice)
+        solver = Solver(engine, policy, control, view.handle)
+        engine.on_notice = solver.notice
+        pictures = _load_pictures(
+            session, inputs, settings.image_limits(options, choice.profile.limits), view
+        )
         for picture in pictures:
             if picture.is_blank:
                 solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
+        spec = _plan(options, inputs, choice, pictures, policy, engine)
         if choice.is_embedded:
             solver.notice("embedded-model", EMBEDDED_NOTICE)
         problem = Problem(
@@ -94,7 +78,26 @@ def _solve(
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
-        return solver.solve(spec, problem, about), pictures
+        record = solver.solve(spec, problem, about)
+        if save is not None:
+            save_record(save, record, [_saved(picture) for picture in pictures])
+    return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
+
+
+def _plan(
+    options: SolveOptions,
+    inputs: Inputs,
+    choice: ModelChoice,
+    pictures: list[Picture],
+    policy: Policy,
+    engine: WorkerEngine,
+) -> LoadSpec:
+    """What to load and where, or DoesNotFitError."""
+    plan = settings.plan_run(choice, inputs, pictures, policy)
+    devices = engine.devices()
+    if not options.force:
+        settings.refuse_unless_fits(plan, choice, policy, devices)
+    return settings.load_spec(options, choice, plan, devices)
 
 
 def _load_pictures(

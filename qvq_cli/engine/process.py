@@ -165,12 +165,21 @@ class WorkerEngine:
         self._stderr_reader.start()
 
     def _read_stderr(self) -> None:
+        """Keep the last lines, and pass all on when verbose.
+
+        A stderr that nobody reads any more ends the passing on, never the reading: the worker would
+        wait for ever for room in a full pipe.
+        """
         stream = cast(BinaryIO, self._process.stderr)
+        is_passed_on = self._verbose
         for line in stream:
             self._stderr_tail.append(line.decode("utf-8", "replace").rstrip())
-            if self._verbose:
-                sys.stderr.buffer.write(line)
-                sys.stderr.buffer.flush()
+            if is_passed_on:
+                try:
+                    sys.stderr.buffer.write(line)
+                    sys.stderr.buffer.flush()
+                except OSError:
+                    is_passed_on = False
 
     def _restart_cautiously(self, death: "WorkerDied") -> None:
         """Start again with the settings that crash least, or raise what the death means."""

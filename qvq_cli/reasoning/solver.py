@@ -28,6 +28,7 @@ from qvq_cli.engine.protocol import (
     Stage,
 )
 from qvq_cli.reasoning.budget import Budget, BudgetState, ThinkingBudget
+from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
     Event,
@@ -99,17 +100,6 @@ class About:
     model: ModelUsed
     images: tuple[ImageUsed, ...]
     started_s: float
-
-
-class Control:
-    """The one thing that can be said to a run from outside: conclude now.
-
-    The solver sets can_conclude while there is reasoning to conclude; a signal handler sets
-    conclude_requested.
-    """
-
-    can_conclude = False
-    conclude_requested = False
 
 
 class Solver:

@@ -128,10 +128,36 @@ Temperature = Annotated[
     float | None,
     typer.Option(min=0.0, help="0 takes the likeliest token.", rich_help_panel=SAMPLING),
 ]
-TopP = Annotated[float | None, typer.Option(min=0.0, max=1.0, rich_help_panel=SAMPLING)]
-TopK = Annotated[int | None, typer.Option(min=0, rich_help_panel=SAMPLING)]
-MinP = Annotated[float | None, typer.Option(min=0.0, max=1.0, rich_help_panel=SAMPLING)]
-RepeatPenalty = Annotated[float | None, typer.Option(min=0.1, rich_help_panel=SAMPLING)]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Only the likeliest that make up this share.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Only this many of the likeliest; 0 for all.", rich_help_panel=SAMPLING
+    ),
+]
+MinP = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Only those at least this likely, next to the likeliest.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+RepeatPenalty = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1, help="Above 1, what was just said gets less likely.", rich_help_panel=SAMPLING
+    ),
+]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same run.", rich_help_panel=SAMPLING)
 ]

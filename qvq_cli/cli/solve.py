@@ -48,8 +48,9 @@ def solve(
 ) -> None:
     """Solve a problem: pictures, then the question.
 
-    The reasoning is shown as it comes, on stderr; the answer goes to stdout. Ctrl-C once makes the
-    model answer now, twice stops.
+    The reasoning is shown as it comes, on stderr; the answer goes to stdout.
+
+    Ctrl-C once makes the model answer now, twice stops.
     """
     session: Session = ctx.obj
     control = Control()

@@ -12,6 +12,10 @@
      ├─ EngineDiedError        70   llama.cpp crashed
      ├─ DoesNotFitError        71   not enough memory
      ├─ CannotWriteError       73   disk full, no permission
+     ├─ TransferError          74   a download broke off
+     ├─ UnreachableError       75   the Hub can't be reached
+     │   └─ BusyError               it asks to come back later
+     ├─ DeniedError            77   the Hub wants a login or an agreement first
      ├─ ConfigError            78   config file or environment variable
      └─ AbortedError          130   Ctrl-C
 
@@ -37,6 +41,9 @@ class ExitCode(IntEnum):
     ENGINE_DIED = 70
     DOES_NOT_FIT = 71
     CANNOT_WRITE = 73
+    TRANSFER_BROKEN = 74
+    TRY_LATER = 75
+    DENIED = 77
     BAD_CONFIG = 78
     INTERRUPTED = 130
     BROKEN_PIPE = 141
@@ -112,6 +119,38 @@ class DoesNotFitError(QvqError):
 class CannotWriteError(QvqError):
     exit_code = ExitCode.CANNOT_WRITE
     reference = "cannot-write"
+
+
+class TransferError(QvqError):
+    exit_code = ExitCode.TRANSFER_BROKEN
+    reference = "transfer-broken"
+
+
+class UnreachableError(QvqError):
+    exit_code = ExitCode.TRY_LATER
+    reference = "hub-unreachable"
+
+
+class BusyError(UnreachableError):
+    """wait_s: when the Hub wants to be asked again, None where it doesn't say."""
+
+    reference = "hub-stumbles"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        reference: str | None = None,
+        wait_s: float | None = None,
+    ):
+        super().__init__(message, hint=hint, reference=reference)
+        self.wait_s = wait_s
+
+
+class DeniedError(QvqError):
+    exit_code = ExitCode.DENIED
+    reference = "denied"
 
 
 class ConfigError(QvqError):

@@ -31,7 +31,20 @@ class Sample:
         path.write_bytes(self.to_bytes())
         return path
 
+    def write_sparse(self, path: Path) -> Path:
+        """The same file, with a hole for its weights: any size takes no room on disk."""
+        head, n_weight_bytes = self._head()
+        with path.open("wb") as file:
+            file.write(head)
+            file.truncate(len(head) + n_weight_bytes)
+        return path
+
     def to_bytes(self) -> bytes:
+        head, n_weight_bytes = self._head()
+        return head + bytes(n_weight_bytes)
+
+    def _head(self) -> tuple[bytes, int]:
+        """The header with its padding, and how many bytes of weights follow."""
         counts = struct.pack("<IQQ", self.version, len(self.tensors), len(self.values))
         head = b"GGUF" + counts + b"".join(_value(key, *v) for key, v in self.values.items())
         offset = 0
@@ -39,7 +52,7 @@ class Sample:
             head += _string(name) + struct.pack(f"<I{len(dims)}Q", len(dims), *dims)
             head += struct.pack("<IQ", _NUMBERS[kind], offset)
             offset += _padded(_tensor_bytes(dims, kind))
-        return head.ljust(_padded(len(head)), b"\0") + bytes(offset)
+        return head.ljust(_padded(len(head)), b"\0"), offset
 
 
 def nano_model() -> Sample:
@@ -48,6 +61,58 @@ def nano_model() -> Sample:
 
 def nano_mmproj() -> Sample:
     return _sample_of(MMPROJ)
+
+
+def qvq_model() -> Sample:
+    """The shape of QVQ-72B with nano's vocabulary, 49 GB: Q4_K, ffn_down in Q8_0."""
+    sample = nano_model()
+    for key, number in (
+        ("block_count", 80),
+        ("embedding_length", 8192),
+        ("feed_forward_length", 29568),
+        ("attention.head_count", 64),
+        ("attention.head_count_kv", 8),
+        ("context_length", 128_000),
+    ):
+        sample.values[f"qwen2vl.{key}"] = (ValueType.UINT32, number)
+    for key in ("attention.key_length", "attention.value_length", "rope.dimension_count"):
+        sample.values.pop(f"qwen2vl.{key}", None)
+    sections = [16, 24, 24, 0]
+    sample.values["qwen2vl.rope.dimension_sections"] = (ValueType.INT32, sections)
+    sample.values["general.name"] = (ValueType.STRING, "QVQ 72B Preview")
+    sample.values["general.file_type"] = (ValueType.UINT32, 15)
+    n_vocab = sample.tensors["token_embd.weight"][0][1]
+    sample.tensors = {
+        "token_embd.weight": ([8192, n_vocab], "Q8_0"),
+        "output.weight": ([8192, n_vocab], "Q8_0"),
+        "output_norm.weight": ([8192], "F32"),
+    }
+    for i in range(80):
+        sample.tensors |= {
+            f"blk.{i}.{name}.weight": (dims, kind)
+            for name, dims, kind in (
+                ("attn_norm", [8192], "F32"),
+                ("attn_q", [8192, 8192], "Q4_K"),
+                ("attn_k", [8192, 1024], "Q4_K"),
+                ("attn_v", [8192, 1024], "Q4_K"),
+                ("attn_output", [8192, 8192], "Q4_K"),
+                ("ffn_norm", [8192], "F32"),
+                ("ffn_gate", [8192, 29568], "Q4_K"),
+                ("ffn_up", [8192, 29568], "Q4_K"),
+                ("ffn_down", [29568, 8192], "Q8_0"),
+            )
+        }
+    return sample
+
+
+def qvq_mmproj() -> Sample:
+    """nano's projector, made for a model that is 8,192 wide."""
+    sample = nano_mmproj()
+    sample.values["clip.vision.projection_dim"] = (ValueType.UINT32, 8192)
+    hidden = sample.tensors["mm.2.weight"][0][0]
+    sample.tensors["mm.2.weight"] = ([hidden, 8192], "Q8_0")
+    sample.tensors["mm.2.bias"] = ([8192], "F32")
+    return sample
 
 
 def qwen3vl_model(n_deepstack: int = 2) -> Sample:

@@ -26,7 +26,9 @@ ONLY_IN = {
     "llama_cpp": {"engine/llama_library.py"},
     "PIL": {"engine/images.py"},
     "pypdfium2": {"engine/pdf.py"},
-    "huggingface_hub": {"hub/hf_cache.py"},
+    "huggingface_hub": {"hub/remote.py", "hub/remote_errors.py", "hub/removal.py"},
+    "httpx2": {"hub/remote.py", "hub/remote_errors.py"},
+    "filelock": {"hub/download.py", "hub/manifest.py"},
     "rich": {f"ui/{path.name}" for path in (ROOT / "ui").glob("*.py")},
     "pylatexenc": {"latex/formula.py"},
     "psutil": {"hub/memory.py"},
@@ -81,10 +83,21 @@ def loaded_by(*arguments: str) -> set[str]:
     return {layer_of(line) for line in done.stderr.splitlines()}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["solve", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["solve", "--help"], ["pull", "--help"]]
+)
 def test_light_commands_load_nothing_heavy(arguments: list[str]) -> None:
     heavy = {"llama_cpp", "PIL", "huggingface_hub", "numpy", "pypdfium2", "psutil", "pylatexenc"}
     assert not loaded_by(*arguments) & heavy
+
+
+@pytest.mark.parametrize("command", ["models", "verify"])
+def test_commands_about_installed_models_load_no_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.setenv("QVQ_DATA", str(tmp_path))
+    heavy = {"llama_cpp", "PIL", "huggingface_hub", "httpx", "httpx2", "numpy", "ssl"}
+    assert not loaded_by(command) & heavy
 
 
 def test_the_version_loads_no_typer() -> None:

@@ -37,9 +37,9 @@ ENTRIES = load_catalog()
 KEYS = {
     "name": str, "title": str, "description": str, "repo": str, "revision": str, "licence": str,
     "kv_bytes_per_token": int, "default_quant": str, "profile": dict, "sampling": dict,
-    "image": dict, "mmproj": dict, "quants": dict,
+    "image": dict, "mmproj": dict, "quants": dict, "shape": dict,
 }  # fmt: skip
-OPTIONAL = {"repo", "revision"}
+OPTIONAL = {"repo", "revision", "shape"}
 
 
 def each_entry() -> pytest.MarkDecorator:
@@ -60,12 +60,12 @@ def test_entry_has_no_unknown_keys(entry: CatalogEntry) -> None:
         assert type(value) is KEYS[key]
     files = [table["mmproj"], *(file for files in table["quants"].values() for file in files)]
     for file in files:
-        assert {"name"} <= file.keys() <= {"name", "bytes", "gigabytes", "sha256"}
+        assert {"name"} <= file.keys() <= {"name", "repo", "bytes", "gigabytes", "sha256"}
 
 
 @each_entry()
 def test_entry_is_sane(entry: CatalogEntry) -> None:
-    assert re.fullmatch(r"[a-z0-9-]+", entry.name)
+    assert re.fullmatch(r"[a-z0-9.-]+", entry.name)
     assert entry.title
     assert entry.description.endswith(".")
     assert entry.licence
@@ -73,6 +73,7 @@ def test_entry_is_sane(entry: CatalogEntry) -> None:
     assert (entry.repo is None) == (entry.name == "nano")
     assert entry.repo is None or re.fullmatch(r"[\w.-]+/[\w.-]+", entry.repo)
     assert entry.kv_bytes_per_token % 1024 == 0
+    assert entry.shape is None or entry.shape.text.kv_bytes_per_token == entry.kv_bytes_per_token
     profile = entry.profile
     assert profile.dialect in DIALECTS
     assert profile.max_thinking >= 256

@@ -173,7 +173,7 @@ def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixt
         ([str(TABLE), "why?", "--save", "no-such-folder/record.md"], 73, "no-such-folder"),
         ([str(TABLE), "@no-such.txt"], 66, "no-such.txt"),
         ([str(TABLE), "why?", "--model", "no-such-model"], 69, "no-such-model"),
-        ([str(TABLE), "why?", "--model", "qvq-72b-preview"], 69, "hf download"),
+        ([str(TABLE), "why?", "--model", "qvq-72b-preview"], 69, "qvq pull qvq-72b-preview"),
         ([str(TABLE), "why?", "--model", "no-such.gguf"], 66, "no-such.gguf"),
         ([str(TABLE), "why?", "--model", str(TABLE)], 65, "GGUF"),
         ([str(TABLE), "why?", "--device", "CUDA7"], 69, "CUDA7"),
@@ -209,7 +209,7 @@ def test_an_error_as_json(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_model_that_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("qvq_cli.cli.settings.free_memory", lambda: 50_000_000)
+    monkeypatch.setattr("qvq_cli.cli.planning.free_memory", lambda: 50_000_000)
     assert solve(str(TABLE), QUESTION) == ExitCode.DOES_NOT_FIT
     out, err = capfd.readouterr()
     assert out == ""

@@ -66,18 +66,23 @@ class Program:
     def text(self) -> str:
         return "\n".join(row.rstrip() for row in self.screen.display).rstrip()
 
+    def type_in(self, keys: bytes) -> None:
+        os.write(self._fd, keys)
+
     def press_ctrl_c(self) -> None:
-        os.write(self._fd, b"\x03")
+        self.type_in(b"\x03")
 
 
 @contextmanager
-def on_terminal(*arguments: str, columns: int = 80, **variables: str) -> Iterator[Program]:
-    """Run `qvq solve` with a pseudo-terminal as its controlling terminal."""
+def on_terminal(
+    *arguments: str, command: str = "solve", columns: int = 80, **variables: str
+) -> Iterator[Program]:
+    """Run a command with a pseudo-terminal as its controlling terminal."""
     rows = 300
     ours, theirs = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
-        [*QVQ, *arguments],
+        [*QVQ[:-1], command, *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

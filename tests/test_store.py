@@ -1,16 +1,17 @@
 """Which model a run gets: the order of the places it is named in, and the ways to name one."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 from gguf_samples import MMPROJ, MODEL, nano_mmproj, nano_model, qwen3vl_mmproj
-from qvq_cli.errors import GgufError, InputNotFoundError, UnavailableError, UsageError
+from qvq_cli.errors import DataError, GgufError, InputNotFoundError, UnavailableError, UsageError
 from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.hub.config import Config
 from qvq_cli.hub.hf_cache import quant_in_name
+from qvq_cli.hub.manifest import Installed, InstalledFile, change_manifest, verified_now
 from qvq_cli.hub.store import ModelChoice, resolve_model
 
 NO_CONFIG = Config(None, {})
@@ -22,7 +23,7 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     config: Config = NO_CONFIG,
 ) -> ModelChoice:
-    return resolve_model(model, mmproj, environ=environ or {}, config=config)
+    return resolve_model(model, mmproj, environ={**os.environ, **(environ or {})}, config=config)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty Hugging Face cache."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
 
 
@@ -139,24 +140,13 @@ def test_unknown_quant_lists_the_known_ones() -> None:
     assert "Q4_K_M" in (caught.value.hint or "")
 
 
-def test_a_model_that_isnt_there_comes_with_what_to_type(cache: Path) -> None:
-    assert not cache.exists()
+def test_a_model_that_isnt_there_comes_with_what_to_type() -> None:
     with pytest.raises(UnavailableError, match=r"47\.4 GB to download") as caught:
         resolve("qvq-72b-preview")
-    hint = caught.value.hint or ""
-    repo = "bartowski/QVQ-72B-Preview-GGUF"
-    for file in ("QVQ-72B-Preview-Q4_K_M.gguf", "mmproj-QVQ-72B-Preview-f16.gguf"):
-        assert f"hf download {repo} {file} --local-dir qvq-models\n" in hint
-    assert '--model "qvq-models/QVQ-72B-Preview-Q4_K_M.gguf"' in hint
-
-
-def test_a_split_model_in_a_folder_of_its_own(cache: Path) -> None:
-    assert not cache.exists()
-    with pytest.raises(UnavailableError) as caught:
+    assert caught.value.hint == "qvq pull qvq-72b-preview"
+    with pytest.raises(UnavailableError, match=r"Q6_K is not on this machine \(64\.3 GB") as caught:
         resolve("qvq-72b-preview:Q6_K")
-    hint = caught.value.hint or ""
-    assert hint.count("-of-00002.gguf") == 3
-    assert '--mmproj "qvq-models/mmproj-QVQ-72B-Preview-f16.gguf"' in hint
+    assert caught.value.hint == "qvq pull qvq-72b-preview --quant Q6_K"
 
 
 def test_a_catalog_model_in_the_cache_is_used(cache: Path) -> None:
@@ -188,6 +178,62 @@ def test_a_model_without_its_mmproj_isnt_installed(cache: Path) -> None:
         resolve(entry.name)
 
 
+# installed
+
+
+def install(folder: Path, name: str, *, dialect: str = "plain", size: int = 0) -> Installed:
+    """Register a pair in a folder of its own, as a pull does."""
+    folder.mkdir()
+    nano_model().write(folder / "m.gguf")
+    with (folder / "m.gguf").open("ab") as file:
+        file.write(bytes(size))
+    nano_mmproj().write(folder / "mmproj.gguf")
+    files = tuple(
+        InstalledFile.of(verified_now(folder / file, "ab" * 32), role, file)
+        for role, file in (("model", "m.gguf"), ("mmproj", "mmproj.gguf"))
+    )
+    model = Installed(name, "Q8_0", "o/r", "c0ffee", "pull", dialect, files)
+    change_manifest(lambda manifest: manifest.with_model(model))
+    return model
+
+
+def test_the_best_installed_comes_before_the_embedded(tmp_path: Path) -> None:
+    install(tmp_path / "a", "hf:o/large", size=4096)
+    reasoner = install(tmp_path / "b", "hf:o/reasoner", dialect="think-tags")
+    choice = resolve()
+    assert (choice.origin, choice.model_path) == ("installed", reasoner.model_path)
+    assert not choice.is_embedded
+    assert choice.files == (("m.gguf", "ab" * 32), ("mmproj.gguf", "ab" * 32))
+    reasoner.mmproj_path.unlink()
+    assert resolve().model_path == tmp_path / "a" / "m.gguf"
+
+
+def test_config_comes_before_the_best_installed(tmp_path: Path) -> None:
+    install(tmp_path / "a", "hf:o/large")
+    config = Config(tmp_path / "config.toml", {"model": "nano"})
+    assert resolve(config=config).origin == "config"
+
+
+def test_an_installed_model_by_its_names(tmp_path: Path) -> None:
+    model = install(tmp_path / "a", "hf:o/large")
+    for typed in ("hf:o/large", "hf:o/large:Q8_0", "hf:O/Large:q8_0"):
+        choice = resolve(typed)
+        assert (choice.model_path, choice.installed) == (model.model_path, model)
+    entry = install(tmp_path / "b", "qwen2-vl-2b-instruct")
+    repo = catalog_entry("qwen2-vl-2b-instruct").repo
+    assert resolve(f"hf:{repo}").model_path == entry.model_path
+
+
+def test_an_installed_model_that_changed_is_refused(tmp_path: Path) -> None:
+    model = install(tmp_path / "a", "hf:o/large")
+    with model.model_path.open("ab") as file:
+        file.write(b"x")
+    for typed in (None, "hf:o/large"):
+        with pytest.raises(DataError, match="bytes instead of") as caught:
+            resolve(typed)
+        assert "qvq verify hf:o/large:Q8_0" in (caught.value.hint or "")
+
+
 # hf:
 
 
@@ -204,9 +250,7 @@ def test_a_repository_that_isnt_there(cache: Path) -> None:
     assert not cache.exists()
     with pytest.raises(UnavailableError) as caught:
         resolve("hf:some/My-VL-GGUF:Q5_K_M")
-    hint = caught.value.hint or ""
-    assert 'hf download some/My-VL-GGUF --include "*Q5_K_M*.gguf" --local-dir' in hint
-    assert 'hf download some/My-VL-GGUF --include "*mmproj*.gguf" --local-dir' in hint
+    assert caught.value.hint == "qvq pull hf:some/My-VL-GGUF:Q5_K_M"
 
 
 @pytest.mark.parametrize("model", ["hf:", "hf:owner", "hf:a/b/c", "hf:../x", "hf:a/b:c d"])

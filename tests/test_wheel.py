@@ -22,7 +22,7 @@ import pytest
 from pictures import PRODUCT_QUESTION, PUBLISHED, draw_table
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL_FILES = ("nano/nano-q8_0.gguf", "nano/mmproj-nano-q8_0.gguf")
+MODEL_FILES = ("nano/nano-q8_0.gguf", "nano/mmproj-nano-q8_0.gguf", "nano/example.png")
 LITTER = re.compile(r"__pycache__|\.pyc$|(^|/)\.(?!gitignore)|\.egg-info|(^|/)(build|dist|out)/")
 # Names that are imported under another name than they are installed by, or not at all.
 DISTRIBUTIONS = {"PIL": "pillow", "llama_cpp": "llama-cpp-python"}
@@ -81,7 +81,9 @@ def test_wheel_holds_the_package_with_its_models_and_nothing_else(packages: Pack
     assert {f"qvq_cli/models/{name}" for name in MODEL_FILES} <= names
     assert any(name.startswith("qvq_cli/models/catalog/") for name in names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"qvq_cli", "qvq"}
-    assert not [name for name in names if LITTER.search(name) or name.endswith((".png", ".pt"))]
+    pictures = [name for name in names if name.endswith(".png")]
+    assert pictures == ["qvq_cli/models/nano/example.png"]
+    assert not [name for name in names if LITTER.search(name) or name.endswith(".pt")]
     sources = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "qvq_cli").rglob("*")

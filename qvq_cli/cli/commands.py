@@ -1,8 +1,12 @@
 """The commands: what `qvq --help` lists."""
 
+import inspect
+from collections.abc import Callable
+
 import typer
 
 from qvq_cli import __version__
+from qvq_cli.cli import model_commands
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.solve import solve
 
@@ -17,7 +21,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(no_args_is_help=True)(solve)
+MODELS, MACHINE = "Models", "This machine"
+
+
+def _register(
+    function: Callable[..., None],
+    name: str | None = None,
+    panel: str | None = None,
+    *,
+    needs_arguments: bool = False,
+) -> None:
+    """Make a function a command, with its docstring as the help, its lines joined."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    app.command(
+        name,
+        help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
+        rich_help_panel=panel,
+        no_args_is_help=needs_arguments,
+    )(function)
+
+
+_register(solve, needs_arguments=True)
+_register(model_commands.pull, panel=MODELS)
+_register(model_commands.models, panel=MODELS)
+_register(model_commands.show, panel=MODELS, needs_arguments=True)
+_register(model_commands.verify, panel=MODELS)
+_register(model_commands.import_, "import", MODELS, needs_arguments=True)
+_register(model_commands.rm, panel=MODELS, needs_arguments=True)
+_register(model_commands.plan, panel=MACHINE)
+_register(model_commands.doctor, panel=MACHINE)
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,4 +72,4 @@ def options(
         for key, value in session.config.values.items()
         if key not in ("model", "mmproj")
     }
-    ctx.default_map = {"solve": defaults}
+    ctx.default_map = {"solve": defaults, "plan": defaults}

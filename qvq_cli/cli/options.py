@@ -98,7 +98,8 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="NAME|FILE.gguf|hf:OWNER/REPO",
-        help="The model; also QVQ_MODEL or the config file. Default: nano, which is built in.",
+        help="The model; also QVQ_MODEL or the config file. Default: the best "
+        "installed, else nano.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -192,6 +193,15 @@ GpuLayers = Annotated[
         "-ngl",
         metavar="auto|N",
         help="Layers on the GPU; 0 stays on the CPU.",
+        rich_help_panel=MACHINE,
+    ),
+]
+KvType = Annotated[
+    str,
+    typer.Option(
+        "--kv-type",
+        metavar="auto|f16|q8_0",
+        help="How the context is kept; q8_0 takes half the memory. auto takes f16 where it fits.",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -13,6 +13,7 @@ from qvq_cli.ui.streams import Environment
 
 if TYPE_CHECKING:
     from qvq_cli.hub.config import Config
+    from qvq_cli.ui.screen import Screen
     from qvq_cli.ui.view import View
 
 
@@ -26,7 +27,7 @@ class Session:
 
     env: Environment
     started_s: float
-    view: "View | None" = None
+    view: "View | Screen | None" = None
 
     @cached_property
     def config(self) -> "Config":
@@ -40,6 +41,16 @@ class Session:
         """Stdin as bytes; nothing where the program was started without one."""
         stdin = self.env.stdin
         return io.BytesIO() if stdin is None or stdin.closed else stdin.buffer
+
+    def open_screen(self, *, json: bool = False) -> "Screen":
+        """Begin the output of a command that tells a result, not a run.
+
+        Raises: CannotWriteError: stdout is closed.
+        """
+        from qvq_cli.ui.screen import Screen
+
+        self.view = screen = Screen(self.env, json=json)
+        return screen
 
     def show_error(self, error: QvqError) -> None:
         """Tell what ended the program, in the form that was asked for."""

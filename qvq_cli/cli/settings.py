@@ -3,22 +3,15 @@
 Everything here is pure translation and refuses what contradicts itself; nothing is run.
 """
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from qvq_cli.cli.inputs import Inputs
 from qvq_cli.engine.grid import ImageLimits
-from qvq_cli.engine.images import Picture
-from qvq_cli.engine.protocol import Device, LoadSpec
 from qvq_cli.errors import UsageError
-from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
-from qvq_cli.hub.offload import Offload, plan_offload
-from qvq_cli.hub.plan import MemoryPlan, plan_memory, require_fit
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
 from qvq_cli.reasoning.solver import Policy
@@ -56,6 +49,7 @@ class SolveOptions:
     image_tokens_min: int | None
     image_tokens_max: int | None
     n_gpu_layers: str
+    kv_type: str
     device: str | None
     threads: int | None
     repack: bool
@@ -147,78 +141,4 @@ def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:
         if lowest is None
         else lowest,
         image_tokens_max=max(limits.image_tokens_max, lowest or 0) if highest is None else highest,
-    )
-
-
-def plan_run(
-    choice: ModelChoice, inputs: Inputs, pictures: list[Picture], policy: Policy
-) -> MemoryPlan:
-    image_tokens = [picture.image_tokens for picture in pictures]
-    n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
-    return plan_memory(
-        choice.pair,
-        n_ctx=sum(image_tokens) + n_text + policy.reserve.n_max,
-        image_tokens=image_tokens,
-    )
-
-
-def refuse_unless_fits(
-    plan: MemoryPlan, choice: ModelChoice, policy: Policy, devices: Sequence[Device]
-) -> None:
-    # On a Mac the GPU's memory is the computer's own: counting both would count it twice.
-    is_unified = sys.platform == "darwin"
-    require_fit(
-        plan,
-        choice.name,
-        free_bytes=free_memory(),
-        entry=choice.entry,
-        max_thinking=policy.budget.max_tokens,
-        device_free_bytes={
-            device.name: device.free_bytes for device in devices if device.is_gpu and not is_unified
-        },
-    )
-
-
-TINY_MODEL_BYTES = 100_000_000
-"""Below this a token is less work than the threads' waiting for each other.
-
-Measured with nano on two cores: one thread 1,570 tokens/s, two 1,900; beside two busy programs one
-thread 870, two between 13 and 70.
-"""
-
-
-def _threads(plan: MemoryPlan) -> int:
-    return 1 if plan.weight_bytes < TINY_MODEL_BYTES else physical_cores()
-
-
-def load_spec(
-    options: SolveOptions, choice: ModelChoice, plan: MemoryPlan, devices: Sequence[Device]
-) -> LoadSpec:
-    wanted = options.device
-    gpus = [
-        device
-        for device in devices
-        if device.is_gpu and (wanted is None or device.name.lower() == wanted.lower())
-    ]
-    if options.n_gpu_layers == "auto":
-        gpu_free_bytes = sum(device.free_bytes for device in gpus)
-        offload = plan_offload(plan, choice.pair.text.n_layer, gpu_free_bytes)
-    elif options.n_gpu_layers.removeprefix("-").isdecimal():
-        n_gpu_layers = int(options.n_gpu_layers)
-        offload = Offload(n_gpu_layers, vision_on_gpu=n_gpu_layers != 0 and bool(gpus))
-    else:
-        raise UsageError(
-            f"--n-gpu-layers can't be {options.n_gpu_layers!r}",
-            hint="give a number of layers, 0 for none, -1 for all, or auto",
-            reference="bad-gpu-layers",
-        )
-    return LoadSpec(
-        model_path=str(choice.model_path),
-        mmproj_path=str(choice.mmproj_path),
-        n_threads=options.threads or _threads(plan),
-        n_gpu_layers=offload.n_gpu_layers,
-        device=wanted,
-        # llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).
-        repack=options.repack and not cpu_has_amx(),
-        vision_on_gpu=offload.vision_on_gpu,
     )

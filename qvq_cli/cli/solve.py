@@ -41,6 +41,7 @@ def solve(
     image_tokens_min: opt.ImageTokensMin = None,
     image_tokens_max: opt.ImageTokensMax = None,
     n_gpu_layers: opt.GpuLayers = "auto",
+    kv_type: opt.KvType = "auto",
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,

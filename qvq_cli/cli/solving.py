@@ -4,23 +4,24 @@ The order is the promise: whatever can be wrong with the command line, the model
 pictures and the memory is found before the model is loaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from qvq_cli.cli import settings
+from qvq_cli.cli import planning, settings
 from qvq_cli.cli.inputs import Inputs, read_inputs
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
-from qvq_cli.engine.protocol import LoadSpec
 from qvq_cli.errors import ExitCode
+from qvq_cli.hub.advice import require_fit
+from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
-from qvq_cli.reasoning.solver import About, Policy, Problem, Solver
+from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.ui.pictures import Picture as SavedPicture
 from qvq_cli.ui.save import save_record
 from qvq_cli.ui.view import View, make_view
@@ -30,7 +31,7 @@ BLANK_NOTICE = (
 )
 EMBEDDED_NOTICE = (
     "nano answers, the 13 MB model that comes with the program: it reads tables of derivatives and "
-    "nothing else; `--model qvq-72b-preview` tells how to get QVQ"
+    "nothing else; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
 )
 
 
@@ -56,17 +57,16 @@ def run(
             options.model, options.mmproj, environ=session.env.variables, config=session.config
         )
         policy = settings.make_policy(options, choice)
+        limits = settings.image_limits(options, choice.profile.limits)
+        pictures = _load_pictures(session, inputs, limits, view)
+        demand = planning.make_demand(options, choice, inputs, pictures, policy)
+        plan = planning.make_plan(options, choice, demand, engine.devices())
+        if not options.force:
+            require_fit(plan, choice.name, choice.entry)
+            policy = planning.fitted_policy(policy, plan)
         solver = Solver(engine, policy, control, view.handle)
         engine.on_notice = solver.notice
-        pictures = _load_pictures(
-            session, inputs, settings.image_limits(options, choice.profile.limits), view
-        )
-        for picture in pictures:
-            if picture.is_blank:
-                solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
-        spec = _plan(options, inputs, choice, pictures, policy, engine)
-        if choice.is_embedded:
-            solver.notice("embedded-model", EMBEDDED_NOTICE)
+        _say_what_is_special(solver, choice, pictures, plan)
         problem = Problem(
             question=inputs.question,
             system=choice.profile.system if options.system is None else options.system,
@@ -78,26 +78,23 @@ def run(
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
-        record = solver.solve(spec, problem, about)
+        record = solver.solve(planning.load_spec(options, choice, plan), problem, about)
         if save is not None:
             save_record(save, record, [_saved(picture) for picture in pictures])
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
 
 
-def _plan(
-    options: SolveOptions,
-    inputs: Inputs,
-    choice: ModelChoice,
-    pictures: list[Picture],
-    policy: Policy,
-    engine: WorkerEngine,
-) -> LoadSpec:
-    """What to load and where, or DoesNotFitError."""
-    plan = settings.plan_run(choice, inputs, pictures, policy)
-    devices = engine.devices()
-    if not options.force:
-        settings.refuse_unless_fits(plan, choice, policy, devices)
-    return settings.load_spec(options, choice, plan, devices)
+def _say_what_is_special(
+    solver: Solver, choice: ModelChoice, pictures: Sequence[Picture], plan: RunPlan
+) -> None:
+    """Notices about this run that a person should have before waiting for it."""
+    for notice in plan.sacrifices:
+        solver.notice(*notice)
+    for picture in pictures:
+        if picture.is_blank:
+            solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
+    if choice.is_embedded:
+        solver.notice("embedded-model", EMBEDDED_NOTICE)
 
 
 def _load_pictures(

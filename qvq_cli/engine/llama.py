@@ -104,6 +104,9 @@ class LlamaEngine:
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = spec.n_gpu_layers
         params.use_extra_bufts = spec.repack
+        if spec.repack and spec.n_gpu_layers == 0:
+            # Mapped weights would stay in memory beside their rewritten copies.
+            params.load_mode = self._lib.LLAMA_LOAD_MODE_NONE
         params.progress_callback = self._progress_callback(
             self._lib.llama_progress_callback, report
         )

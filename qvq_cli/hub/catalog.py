@@ -1,23 +1,32 @@
-"""The models that qvq knows by name: one TOML file each in models/catalog.
+"""The models that qvq knows by name: one TOML file each in models/catalog, and the user's own.
 
 An entry says where the files are, how large they are, and how the model wants to be run. What is
-unknown (a size, a sha256, a revision) is absent, never guessed.
+unknown (a size, a sha256, a revision) is absent, never guessed. A user's entries lie in catalog/
+beside the config file; one that has the name of one of ours takes its place.
 """
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import qvq_cli
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.protocol import Sampling
+from qvq_cli.errors import ConfigError
+from qvq_cli.hub.catalog_schema import DIALECTS as DIALECTS
+from qvq_cli.hub.catalog_schema import Dialect as Dialect
+from qvq_cli.hub.catalog_schema import check_entry
+from qvq_cli.hub.config import config_path
+from qvq_cli.hub.text_model import TextShape
+from qvq_cli.hub.vision_model import VisionShape
 
 EMBEDDED = "nano"
-Dialect = Literal["heading", "think-tags", "plain"]
-DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+_DEFAULT_MAX_THINKING = 4096
+_DEFAULT_LIMITS = {"image_tokens_min": 1024, "image_tokens_max": 4096}  # llama.cpp issue 16842
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,16 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class CatalogFile:
-    """One file of a repository: its path there, its size (exact, or as published), its sha256."""
+    """One file of a repository: its path there, its size (exact, or as published), its sha256.
+
+    repo: where it is, None for the entry's own repository.
+    """
 
     name: str
     n_bytes: int | None
     gigabytes: float | None
     sha256: str | None
+    repo: str | None = None
 
     @property
     def about_bytes(self) -> int | None:
@@ -53,10 +66,19 @@ class CatalogFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """Both halves of a model as its makers describe them, for plans made before it is here."""
+
+    text: TextShape
+    vision: VisionShape
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """One model. quants: the files of each quantization, smallest first, parts in order.
 
-    repo is None for the embedded model, whose files come with the program.
+    repo is None for the embedded model, whose files come with the program. shape is None where the
+    entry doesn't tell.
     """
 
     name: str
@@ -70,6 +92,7 @@ class CatalogEntry:
     mmproj: CatalogFile
     quants: Mapping[str, tuple[CatalogFile, ...]]
     default_quant: str
+    shape: Shape | None = None
 
     def about_bytes(self, quant: str) -> int | None:
         """Size of a quant without the mmproj, None where the size of a file is unknown."""
@@ -85,20 +108,24 @@ def models_dir() -> Path:
     return installed if installed.is_dir() else package.parent / "models"
 
 
+def user_catalog_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the user's own entries are looked for."""
+    return config_path(environ).parent / "catalog"
+
+
 def catalog_names() -> tuple[str, ...]:
     """The names of all entries, without reading them."""
-    return tuple(sorted(path.stem for path in (models_dir() / "catalog").glob("*.toml")))
+    return tuple(sorted(_paths()))
 
 
-@cache
 def catalog_entry(name: str) -> CatalogEntry:
-    """One entry, by a name from `catalog_names`."""
-    path = models_dir() / "catalog" / f"{name}.toml"
-    return _entry(tomllib.loads(path.read_text("utf-8")))
+    """One entry, by a name from `catalog_names`. Raises: ConfigError: a user's own is wrong."""
+    path = _paths()[name]
+    return _read(path, path.stat().st_mtime_ns)
 
 
 def load_catalog() -> tuple[CatalogEntry, ...]:
-    """All entries, by name."""
+    """All entries, by name. Raises: ConfigError: a user's own is wrong."""
     return tuple(catalog_entry(name) for name in catalog_names())
 
 
@@ -109,28 +136,55 @@ def quants_by_size(entry: CatalogEntry) -> Iterator[tuple[str, int]]:
     yield from sorted(known, key=lambda item: item[1], reverse=True)
 
 
+def _paths() -> dict[str, Path]:
+    ours = (models_dir() / "catalog").glob("*.toml")
+    theirs = user_catalog_dir().glob("*.toml")
+    paths = {path.stem: path for path in ours}
+    return {**paths, **{path.stem: path for path in theirs if path.stem != EMBEDDED}}
+
+
+@cache
+def _read(path: Path, mtime_ns: int) -> CatalogEntry:  # noqa: ARG001  # a changed file is read again
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} is not valid TOML: {error}", reference="broken-catalog-entry"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror or error}") from error
+    if path.parent == user_catalog_dir():
+        check_entry(table, str(path), path.stem)
+    return _entry(table)
+
+
 def _entry(table: dict[str, Any]) -> CatalogEntry:
     return CatalogEntry(
         name=table["name"],
         title=table["title"],
-        description=table["description"],
+        description=table.get("description", ""),
         repo=table.get("repo"),
         revision=table.get("revision"),
-        licence=table["licence"],
+        licence=table.get("licence", "not stated"),
         kv_bytes_per_token=table["kv_bytes_per_token"],
         profile=Profile(
-            **table["profile"],
-            sampling=Sampling(**table["sampling"]),
-            limits=ImageLimits(**table["image"]),
+            **{"system": "", "max_thinking": _DEFAULT_MAX_THINKING, **table["profile"]},
+            sampling=Sampling(**table.get("sampling", {})),
+            limits=ImageLimits(**{**_DEFAULT_LIMITS, **table.get("image", {})}),
         ),
         mmproj=_file(table["mmproj"]),
         quants={
             quant: tuple(_file(file) for file in files) for quant, files in table["quants"].items()
         },
         default_quant=table["default_quant"],
+        shape=_shape(table["shape"]) if "shape" in table else None,
     )
+
+
+def _shape(table: dict[str, Any]) -> Shape:
+    return Shape(TextShape(**table["text"]), VisionShape(**table["vision"]))
 
 
 def _file(table: dict[str, Any]) -> CatalogFile:
     name, n_bytes, gigabytes = table["name"], table.get("bytes"), table.get("gigabytes")
-    return CatalogFile(name, n_bytes, gigabytes, table.get("sha256"))
+    return CatalogFile(name, n_bytes, gigabytes, table.get("sha256"), table.get("repo"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from qvq_cli.errors import GgufError
 
 _GET_GGUF = "give a .gguf file; llama.cpp runs nothing else"
-_RAW_PART = re.compile(
+RAW_PART = re.compile(
     r"(?P<whole>.+\.gguf)\.(?:part(?P<number>\d+)of(?P<total>\d+)|(?P<letter>[a-z]))", re.IGNORECASE
 )
 
@@ -52,7 +52,7 @@ def refuse_raw_part(path: Path) -> None:
     Such a slice isn't llama.cpp's split format: the slices have to be put together again first.
     Raises: GgufError: it is one, with the command to type.
     """
-    match = _RAW_PART.fullmatch(path.name)
+    match = RAW_PART.fullmatch(path.name)
     if match is None:
         return
     whole = path.with_name(match["whole"])

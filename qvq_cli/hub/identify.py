@@ -56,7 +56,7 @@ def identify(pair: Pair) -> Identity:
 
     Raises: GgufError: `general.sampling.*` holds nonsense.
     """
-    entry = _known_entry(pair.model)
+    entry = known_entry(pair.model)
     profile = entry.profile if entry else _generic_profile(pair)
     vision = pair.vision
     limits = replace(profile.limits, patch_px=vision.patch_px, merge=vision.merge)
@@ -80,7 +80,8 @@ def quant_of(gguf: GgufFile) -> str:
     return n_bytes.most_common(1)[0][0]
 
 
-def _known_entry(gguf: GgufFile) -> CatalogEntry | None:
+def known_entry(gguf: GgufFile) -> CatalogEntry | None:
+    """The catalog's entry of a model, by what it and its file call it."""
     if gguf.text("general.name") == EMBEDDED:
         return catalog_entry(EMBEDDED)
     names = _names(gguf)

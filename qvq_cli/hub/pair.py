@@ -1,7 +1,7 @@
 """A model and its mmproj: whether they belong together, and which mmproj lies beside a model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,9 @@ def pair_with_sibling(model: GgufFile) -> Pair:
     return pair_with_best(model, [path for path in siblings if is_named_mmproj(path)])
 
 
-def pair_with_best(model: GgufFile, paths: Sequence[Path]) -> Pair:
+def pair_with_best(
+    model: GgufFile, paths: Sequence[Path], read: Callable[[Path], GgufFile] = read_gguf
+) -> Pair:
     """Pair a model with one of these mmproj files.
 
     Of several that fit, the one named most like the model, then the one of the best precision.
@@ -68,7 +70,7 @@ def pair_with_best(model: GgufFile, paths: Sequence[Path]) -> Pair:
     refusals: list[QvqError] = []
     for path in paths:
         try:
-            pairs.append(_pair(model, text, read_gguf(path)))
+            pairs.append(_pair(model, text, read(path)))
         except (GgufError, InputNotFoundError) as error:
             refusals.append(error)
     if not pairs:

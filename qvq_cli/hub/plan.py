@@ -1,26 +1,50 @@
 """How much memory a run will take, told before anything is loaded.
 
 An estimate of what the worker keeps resident on a CPU with flash attention: weights and KV cache
-are known to the byte, the working memory follows llama.cpp's graphs. Against the real engine's peak
-it is 0.3 and 1.5 % high on a random model of Qwen2-VL-2B's shape (pictures of 1,024 and 256
-tokens), and up to 60 MB high on nano, all of which fits in 150 MB.
+are known to the byte, the working memory follows llama.cpp's graphs. Against the peak of program
+and worker together (PSS) it is 1.9 % high on a random model of Qwen2-VL-2B's shape and 1.7 % on one
+of the 7B's. It works from the files of a model or, before they are here, from what the catalog says
+of it.
 
-Refuses to know: how layers are spread over GPUs; with their free memory given it is simply added.
+Refuses to know: how layers are spread over GPUs (offload.py), and what to do when memory is short
+(run_plan.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from qvq_cli.errors import DoesNotFitError
-from qvq_cli.hub.catalog import CatalogEntry, load_catalog, quants_by_size
+from qvq_cli.engine.protocol import KvType
+from qvq_cli.hub.catalog import CatalogEntry
 from qvq_cli.hub.pair import Pair
+from qvq_cli.hub.text_model import TextShape
+from qvq_cli.hub.vision_model import VisionShape
 
-_N_UBATCH = 512  # the engine's; tokens that go through the graph at once
-_CTX_STEP = 256  # llama.cpp rounds n_ctx up to it
-_F32, _F16 = 4, 2
+N_UBATCH = 512  # the engine's; tokens that go through the graph at once
+CTX_STEP = 256  # llama.cpp rounds n_ctx up to it
+LEAST_THINKING = 256
+F32_BYTES, _F16_BYTES = 4, 2
 _VOCABULARY_BYTES_PER_TOKEN = 300  # measured: 44 MiB for Qwen's 151,936 tokens and their merges
 _PROCESS_BYTES = 64 << 20  # measured: Python, the libraries, and what loading takes for a moment
-_LEAST_THINKING = 256
+_KV_BITS: Mapping[KvType, float] = {"f16": 16, "q8_0": 8.5}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSizes:
+    """What a plan has to know of a model: its shapes, and where its bytes are.
+
+    output_bytes is 0 where the output shares the embedding's matrix.
+    """
+
+    text: TextShape
+    vision: VisionShape
+    layer_bytes: tuple[int, ...]
+    output_bytes: int
+    embedding_bytes: int
+    mmproj_bytes: int
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(self.layer_bytes) + self.output_bytes + self.embedding_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +58,7 @@ class MemoryPlan:
     compute_bytes: int
     vision_bytes: int
     process_bytes: int
+    kv_type: KvType = "f16"
 
     @property
     def total_bytes(self) -> int:
@@ -50,105 +75,81 @@ class MemoryPlan:
         return self.kv_bytes // self.n_ctx
 
 
-def plan_memory(pair: Pair, *, n_ctx: int, image_tokens: Sequence[int]) -> MemoryPlan:
+def sizes_of(pair: Pair) -> ModelSizes:
+    """The sizes of a model whose files are here, to the byte."""
+    layers = [0] * pair.text.n_layer
+    output = embedding = 0
+    for tensor in pair.model.tensors.values():
+        block, _, rest = tensor.name.removeprefix("blk.").partition(".")
+        if tensor.name.startswith("blk.") and rest and block.isdecimal():
+            layers[min(int(block), len(layers) - 1)] += tensor.n_bytes
+        elif tensor.name == "output.weight":
+            output = tensor.n_bytes
+        else:
+            embedding += tensor.n_bytes
+    return ModelSizes(
+        pair.text, pair.vision, tuple(layers), output, embedding, pair.mmproj.weight_bytes
+    )
+
+
+def catalog_sizes(entry: CatalogEntry, quant: str) -> ModelSizes | None:
+    """The sizes of a catalog model that need not be here; None where the catalog doesn't tell."""
+    total, mmproj_bytes = entry.about_bytes(quant), entry.mmproj.about_bytes
+    if entry.shape is None or total is None or mmproj_bytes is None:
+        return None
+    text = entry.shape.text
+    # Matrices in order: q and output, k and v, the three of the feed-forward layer.
+    attention = 2 * text.n_embd * text.head_dim * (text.n_head + text.n_head_kv)
+    n_layer_weights = attention + 3 * text.n_embd * text.n_ff
+    n_embedding = text.n_vocab * text.n_embd
+    share = total / (text.n_layer * n_layer_weights + 2 * n_embedding)
+    embedding = round(n_embedding * share)
+    layer = (total - 2 * embedding) // text.n_layer
+    output = total - embedding - text.n_layer * layer
+    layers = (layer,) * text.n_layer
+    return ModelSizes(text, entry.shape.vision, layers, output, embedding, mmproj_bytes)
+
+
+def plan_memory(
+    sizes: ModelSizes, *, n_ctx: int, image_tokens: Sequence[int], kv_type: KvType = "f16"
+) -> MemoryPlan:
     """Estimate a run.
 
     Args:
         n_ctx: KV cells: the prompt with its pictures, the reasoning and the answer.
         image_tokens: what each picture costs; the largest one sets the encoder's working memory.
     """
-    text = pair.text
-    n_ctx = min(-(-n_ctx // _CTX_STEP) * _CTX_STEP, text.n_ctx_train)
-    activations = 2 * text.n_ff + 7 * text.n_embd
-    mask_bytes = n_ctx * _N_UBATCH * _F16
+    text = sizes.text
+    n_ctx = min(-(-n_ctx // CTX_STEP) * CTX_STEP, text.n_ctx_train)
     return MemoryPlan(
         n_ctx=n_ctx,
-        weight_bytes=pair.model.weight_bytes,
-        mmproj_bytes=pair.mmproj.weight_bytes,
-        kv_bytes=n_ctx * text.kv_bytes_per_token,
-        compute_bytes=_N_UBATCH * activations * _F32 + mask_bytes + text.n_vocab * _F32,
-        vision_bytes=_vision_bytes(pair, image_tokens),
+        weight_bytes=sizes.weight_bytes,
+        mmproj_bytes=sizes.mmproj_bytes,
+        kv_bytes=int(n_ctx * text.kv_bytes_per_token * _KV_BITS[kv_type] / _KV_BITS["f16"]),
+        compute_bytes=activation_bytes(sizes, n_ctx) + text.n_vocab * F32_BYTES,
+        vision_bytes=_vision_bytes(sizes, image_tokens),
         process_bytes=_PROCESS_BYTES + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN,
+        kv_type=kv_type,
     )
 
 
-def _vision_bytes(pair: Pair, image_tokens: Sequence[int]) -> int:
+def activation_bytes(sizes: ModelSizes, n_ctx: int) -> int:
+    """What N_UBATCH tokens need on their way through a layer, and the mask of their attention."""
+    activations = 2 * sizes.text.n_ff + 7 * sizes.text.n_embd
+    return N_UBATCH * (activations * F32_BYTES + n_ctx * _F16_BYTES)
+
+
+def _vision_bytes(sizes: ModelSizes, image_tokens: Sequence[int]) -> int:
     """The encoder's working memory for the largest picture, and the pixels of all.
 
     A patch holds its pixels as f32, its residual, its input and its wide layer in f32, and that
     layer again in f16 for the product after it (clip.cpp's graph of Qwen2-VL, flash attention on).
     """
-    vision = pair.vision
+    text, vision = sizes.text, sizes.vision
     patches = [tokens * vision.merge**2 for tokens in image_tokens]
     pixel_bytes = 3 * vision.patch_px**2
-    graph = (2 * vision.n_embd + vision.n_ff) * _F32 + vision.n_ff * _F16 + pixel_bytes * _F32
-    copies = 2 * pixel_bytes * _F32
-    embeddings = 2 * pair.text.n_embd * (1 + pair.text.n_deepstack) * _F32 // vision.merge**2
+    wide = vision.n_ff * (F32_BYTES + _F16_BYTES)
+    graph = 2 * vision.n_embd * F32_BYTES + wide + pixel_bytes * F32_BYTES
+    copies = 2 * pixel_bytes * F32_BYTES
+    embeddings = 2 * text.n_embd * (1 + text.n_deepstack) * F32_BYTES // vision.merge**2
     return max(patches, default=0) * (graph + copies + embeddings) + sum(patches) * pixel_bytes
-
-
-def require_fit(
-    plan: MemoryPlan,
-    name: str,
-    *,
-    free_bytes: int,
-    entry: CatalogEntry | None = None,
-    max_thinking: int | None = None,
-    device_free_bytes: Mapping[str, int] | None = None,
-) -> None:
-    """Refuse a run that would swap or be killed.
-
-    Args: entry, max_thinking: the catalog's entry of the model and the reasoning tokens in
-        plan.n_ctx, for the advice; device_free_bytes: free memory of GPUs, where it is known.
-    Raises: DoesNotFitError: with the numbers, and with what would fit.
-    """
-    usable = free_bytes + sum((device_free_bytes or {}).values())
-    if plan.total_bytes <= usable:
-        return
-    advice = [*_advise(plan, usable, entry, max_thinking), "--force to try all the same"]
-    raise DoesNotFitError(
-        f"{name} needs {_gb(plan.total_bytes)} GB of memory, and {_gb(usable)} GB are free: "
-        f"{_gb(plan.weight_bytes)} GB weights, {_gb(plan.mmproj_bytes)} GB mmproj, "
-        f"{_gb(plan.kv_bytes)} GB context of {plan.n_ctx:,} tokens, "
-        f"{_gb(plan.working_bytes)} GB working memory",
-        hint="; ".join(advice),
-        reference="does-not-fit",
-    )
-
-
-def _advise(
-    plan: MemoryPlan, usable: int, entry: CatalogEntry | None, max_thinking: int | None
-) -> Iterator[str]:
-    """What would fit, the least sacrifice first."""
-    excess = plan.total_bytes - usable
-    less_thinking = -(-excess // plan.kv_bytes_per_token) + _CTX_STEP
-    if max_thinking is not None and max_thinking - less_thinking >= _LEAST_THINKING:
-        yield f"--max-thinking {max_thinking - less_thinking} would fit"
-        return
-    if plan.vision_bytes > 2 * excess:
-        yield "a smaller --image-tokens-max would fit"
-    if entry is not None:
-        for quant, n_bytes in quants_by_size(entry):
-            if replace(plan, weight_bytes=n_bytes).total_bytes <= usable:
-                yield f"--model {entry.name}:{quant} ({_gb(n_bytes)} GB) would fit"
-                return
-    smaller = _largest_fitting(usable - plan.working_bytes, plan.n_ctx)
-    if smaller is not None:
-        yield f"--model {smaller.name} would fit"
-
-
-def _largest_fitting(usable: int, n_ctx: int) -> CatalogEntry | None:
-    """The largest catalog model whose default quant fits beside its mmproj and context."""
-    best, best_bytes = None, 0
-    for entry in load_catalog():
-        size, mmproj = entry.about_bytes(entry.default_quant), entry.mmproj.about_bytes
-        if size is None or mmproj is None:
-            continue
-        needed = size + mmproj + n_ctx * entry.kv_bytes_per_token
-        if best_bytes < size and needed <= usable:
-            best, best_bytes = entry, size
-    return best
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f}"

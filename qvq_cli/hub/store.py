@@ -1,17 +1,17 @@
 """Which model a run uses, and where its files lie.
 
-The order: --model, QVQ_MODEL, the config file, the embedded model. A model is a GGUF file, a name
-from the catalog, or hf:OWNER/REPO[:QUANT]. The last two are looked up in the Hugging Face cache;
-where they are missing, the error says what to type. Nothing here uses the network.
+The order: --model, QVQ_MODEL, the config file, the best installed model, the embedded one. A model
+is a GGUF file, a name from the catalog, or hf:OWNER/REPO[:QUANT]. Names are looked up in the list
+of installed models, then in the Hugging Face cache, where other tools may have put them; where they
+are missing, the error says what to type. Nothing here uses the network.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from qvq_cli.errors import InputNotFoundError, UnavailableError, UsageError
+from qvq_cli.errors import DataError, InputNotFoundError, UnavailableError, UsageError
 from qvq_cli.hub.catalog import (
     EMBEDDED,
     CatalogEntry,
@@ -26,12 +26,13 @@ from qvq_cli.hub.config import Config
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
+from qvq_cli.hub.installed import list_installed, matching
+from qvq_cli.hub.manifest import Installed
+from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
 
-Origin = Literal["option", "environment", "config", "embedded"]
+Origin = Literal["option", "environment", "config", "installed", "embedded"]
 _DEFAULT_QUANT = "Q4_K_M"
-_FOLDER = "qvq-models"
-_REPO = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(:(?P<quant>\w+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ModelChoice:
     entry: CatalogEntry | None
     origin: Origin
     is_embedded: bool
+    installed: Installed | None = None
 
     @property
     def model_path(self) -> Path:
@@ -56,17 +58,21 @@ class ModelChoice:
 
     @property
     def files(self) -> tuple[tuple[str, str | None], ...]:
-        """Names of all files, with the sha256 of those that came with the program."""
+        """Names of all files, with the sha256 of those that were verified."""
         known: dict[str, str | None] = {}
         if self.is_embedded and self.entry:
             listed = (self.entry.mmproj, *self.entry.quants[self.quant])
             known = {file.name: file.sha256 for file in listed}
+        elif self.installed:
+            known = {file.path.name: file.sha256 for file in self.installed.files}
         paths = (*self.pair.model.parts, *self.pair.mmproj.parts)
         return tuple((path.name, known.get(path.name)) for path in paths)
 
 
 class _Wanted(NamedTuple):
-    model: str
+    """model: as it was typed, or the installed one that nobody had to name."""
+
+    model: str | Installed
     mmproj: str | None
     origin: Origin
 
@@ -76,6 +82,7 @@ class _Located(NamedTuple):
 
     model: Path
     mmprojs: Sequence[Path] | None = None
+    installed: Installed | None = None
 
 
 def resolve_model(
@@ -87,10 +94,14 @@ def resolve_model(
     Raises:
         UnavailableError: the model isn't on this machine, or there is none of that name.
         InputNotFoundError: no such file, or no mmproj for it.
-        GgufError: a file can't be used. UsageError: hf: is followed by no repository.
+        GgufError: a file can't be used. DataError: an installed file was changed or is gone.
+        UsageError: hf: is followed by no repository. ConfigError: the list of installed models.
     """
     wanted = _wanted(model, mmproj, environ, config)
-    located = _locate(wanted.model)
+    if isinstance(wanted.model, Installed):
+        located = _locate_installed(wanted.model)
+    else:
+        located = _locate(wanted.model, environ)
     file = read_gguf(located.model)
     if wanted.mmproj is not None:
         pair = check_pair(file, read_gguf(Path(wanted.mmproj).expanduser()))
@@ -107,6 +118,7 @@ def resolve_model(
         entry=identity.entry,
         origin=wanted.origin,
         is_embedded=file.path.resolve().parent == models_dir() / EMBEDDED,
+        installed=located.installed,
     )
 
 
@@ -121,15 +133,37 @@ def _wanted(
     if configured:
         # The file's mmproj belongs to the file's model and to no other.
         return _Wanted(configured, mmproj or config.text("mmproj"), "config")
+    installed = list_installed(environ)
+    if installed:
+        return _Wanted(_first_whole(installed), mmproj, "installed")
     return _Wanted(EMBEDDED, mmproj, "embedded")
 
 
-def _locate(model: str) -> _Located:
+def _first_whole(models: Sequence[Installed]) -> Installed:
+    return next((each for each in models if each.problem is None), models[0])
+
+
+def _locate_installed(installed: Installed) -> _Located:
+    """The files of an installed model. Raises: DataError: they aren't what was verified."""
+    if installed.problem is not None:
+        raise DataError(
+            f"{installed.model_id} can't be used: {installed.problem}",
+            hint=f"`qvq verify {installed.model_id}` looks closer, `qvq pull {installed.model_id}` "
+            "fetches what is broken",
+            reference="changed-model",
+        )
+    return _Located(installed.model_path, [installed.mmproj_path], installed)
+
+
+def _locate(model: str, environ: Mapping[str, str]) -> _Located:
+    found = matching(model, list_installed(environ))
+    if found:
+        return _locate_installed(_first_whole(found))
     if model.startswith("hf:"):
-        return _locate_repo(model)
+        return _locate_repo(model, environ)
     name, _, quant = model.partition(":")
     if name in catalog_names():
-        return _locate_entry(catalog_entry(name), quant.upper())
+        return _locate_entry(catalog_entry(name), quant.upper(), environ)
     path = Path(model).expanduser()
     if path.is_dir():
         inside = [each.name for each in sorted(path.glob("*.gguf")) if not is_named_mmproj(each)]
@@ -140,10 +174,10 @@ def _locate(model: str) -> _Located:
         )
     if path.is_file() or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
         return _Located(path)
-    raise _unknown_name(model)
+    raise unknown_name(model)
 
 
-def _locate_entry(entry: CatalogEntry, quant: str) -> _Located:
+def _locate_entry(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
     """A catalog model's files: those of the program itself, or those in the cache."""
     if quant and quant not in entry.quants:
         raise UnavailableError(
@@ -155,17 +189,25 @@ def _locate_entry(entry: CatalogEntry, quant: str) -> _Located:
         folder = models_dir() / entry.name
         first = entry.quants[quant or entry.default_quant][0]
         return _Located(folder / first.name, [folder / entry.mmproj.name])
-    cached = cached_files(entry.repo, entry.revision)
     larger_first = [name for name, _ in quants_by_size(entry)]
     for candidate in [quant] if quant else [entry.default_quant, *larger_first]:
+        cached = _cached(entry, entry.quants[candidate][0].repo, environ)
+        mmprojs = _cached(entry, entry.mmproj.repo, environ)
         names = [file.name for file in entry.quants[candidate]]
-        if all(name in cached for name in names) and _mmprojs(cached):
-            return _Located(cached[names[0]], _mmprojs(cached))
-    raise _not_installed(entry, quant or entry.default_quant)
+        if all(name in cached for name in names) and _mmprojs(mmprojs):
+            return _Located(cached[names[0]], _mmprojs(mmprojs))
+    raise _not_installed(entry, quant)
 
 
-def _locate_repo(model: str) -> _Located:
-    match = _REPO.fullmatch(model.removeprefix("hf:"))
+def _cached(entry: CatalogEntry, repo: str | None, environ: Mapping[str, str]) -> dict[str, Path]:
+    """What the cache has of an entry's own repository, or of another that a file of it is in."""
+    if repo is None or repo == entry.repo:
+        return cached_files(entry.repo or "", entry.revision, environ)
+    return cached_files(repo, environ=environ)
+
+
+def _locate_repo(model: str, environ: Mapping[str, str]) -> _Located:
+    match = REPO_SYNTAX.fullmatch(model.removeprefix("hf:"))
     if match is None:
         raise UsageError(
             f"{model!r} names no repository",
@@ -175,8 +217,8 @@ def _locate_repo(model: str) -> _Located:
     repo, quant = match["repo"], (match["quant"] or "").upper()
     entry = next((entry for entry in load_catalog() if entry.repo == repo), None)
     if entry is not None and (not quant or quant in entry.quants):
-        return _locate_entry(entry, quant)
-    cached = cached_files(repo)
+        return _locate_named(entry, quant, environ)
+    cached = cached_files(repo, environ=environ)
     models: dict[str, Path] = {}
     for name, path in cached.items():
         if not is_named_mmproj(path):
@@ -186,7 +228,15 @@ def _locate_repo(model: str) -> _Located:
             quant = _DEFAULT_QUANT if _DEFAULT_QUANT in models else next(iter(models))
         if quant in models:
             return _Located(models[quant], _mmprojs(cached))
-    raise _not_cached(repo, quant or _DEFAULT_QUANT, models)
+    raise _not_cached(repo, quant, models)
+
+
+def _locate_named(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
+    """A catalog model that was named by its repository."""
+    found = matching(f"{entry.name}:{quant}" if quant else entry.name, list_installed(environ))
+    if found:
+        return _locate_installed(_first_whole(found))
+    return _locate_entry(entry, quant, environ)
 
 
 def _mmprojs(cached: Mapping[str, Path]) -> list[Path]:
@@ -194,19 +244,11 @@ def _mmprojs(cached: Mapping[str, Path]) -> list[Path]:
 
 
 def _not_installed(entry: CatalogEntry, quant: str) -> UnavailableError:
-    files = entry.quants[quant]
-    names = " ".join(file.name for file in files)
-    size = entry.about_bytes(quant)
-    usage = f'--model "{_FOLDER}/{files[0].name}"'
-    if "/" in files[0].name:
-        usage += f' --mmproj "{_FOLDER}/{entry.mmproj.name}"'
+    size = entry.about_bytes(quant or entry.default_quant)
     return UnavailableError(
-        f"{entry.title} {quant} is not on this machine"
+        f"{entry.title}{' ' if quant else ''}{quant} is not on this machine"
         + ("" if size is None else f" ({size / 1e9:.1f} GB to download)"),
-        hint=f"get model and mmproj, then use them:\n"
-        f"  hf download {entry.repo} {names} --local-dir {_FOLDER}\n"
-        f"  hf download {entry.repo} {entry.mmproj.name} --local-dir {_FOLDER}\n"
-        f"  qvq solve … {usage}",
+        hint=f"qvq pull {entry.name}" + (f" --quant {quant}" if quant else ""),
         reference="not-installed",
     )
 
@@ -214,24 +256,8 @@ def _not_installed(entry: CatalogEntry, quant: str) -> UnavailableError:
 def _not_cached(repo: str, quant: str, there: Iterable[str]) -> UnavailableError:
     found = ", ".join(there)
     return UnavailableError(
-        f"{quant} of {repo} and its mmproj are not on this machine"
+        f"{quant + ' of ' if quant else ''}{repo} is not on this machine with its mmproj"
         + (f"; there is {found}" if found else ""),
-        hint="get model and mmproj, then use them:\n"
-        f'  hf download {repo} --include "*{quant}*.gguf" --local-dir {_FOLDER}\n'
-        f'  hf download {repo} --include "*mmproj*.gguf" --local-dir {_FOLDER}\n'
-        f"  qvq solve … --model {_FOLDER}/FILE.gguf",
+        hint=f"qvq pull hf:{repo}" + (f":{quant}" if quant else ""),
         reference="not-installed",
-    )
-
-
-def _unknown_name(model: str) -> UnavailableError:
-    from difflib import get_close_matches
-
-    typed = model.lower()
-    near = [name for name in catalog_names() if typed in name]
-    near = near or get_close_matches(typed, catalog_names(), n=1, cutoff=0.5)
-    return UnavailableError(
-        f"there is no model {model!r}" + (f"; perhaps {near[0]}?" if near else ""),
-        hint="give a GGUF file, hf:OWNER/REPO, or one of " + ", ".join(catalog_names()),
-        reference="unknown-model",
     )

@@ -1,10 +1,10 @@
 """How much qvq costs over the llama.cpp it stands on, both measured in one run.
 
 Within a repetition the programs run one after the other, so that a machine that slows down slows
-them all; medians are taken over the repetitions' own ratios. Both sides see the same picture at the
-same size and token count, with the same threads, and without repacked weights (which crash on CPUs
-with AMX). llama.cpp's tools get what makes them fastest for one picture and one answer: no warm-up
-run of llama-mtmd-cli, no fitting to devices, no larger context.
+them all; medians are taken over the repetitions' own ratios. All see the same picture at the same
+size and token count, with as many threads as qvq takes by itself, and without repacked weights
+(which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one picture and
+one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
 
 usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 """
@@ -24,14 +24,27 @@ from table import Row, format_table
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO_DIR = ROOT / "models" / "nano"
-NANO = Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf")
 PICTURE = ROOT / "tests" / "data" / "published-0.png"
 IMAGE_TOKENS = 150  # 420x280 px: the picture is on the patch grid already, nobody resizes it
 QUESTION = "Given h(x) = f(x) * g(x), find h'(2)"
 MAX_THINKING = 128
-N_DECODE = 128
-THREADS = psutil.cpu_count(logical=False) or 1
+MAX_ANSWER = 256
 MIB = 1 << 20
+
+
+class Subject(NamedTuple):
+    """A model and how to run it, for qvq and its peers alike.
+
+    threads: as many as qvq takes by itself. n_bench_runs: llama-bench's own repetitions within one
+    of ours, for a model whose 200 tokens are over in a moment.
+    """
+
+    pair: Pair
+    threads: int
+    n_bench_runs: int
+
+
+NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf"), 1, 5)
 
 
 class Counts(NamedTuple):
@@ -45,7 +58,6 @@ class Counts(NamedTuple):
 
 FULL = Counts(large=5, nano=11, startup=15, memory=2)
 QUICK = Counts(large=2, nano=3, startup=5, memory=1)
-N_BENCH_RUNS = 5  # llama-bench's own, within one repetition on nano: each takes a quarter second
 
 
 class Repetition(NamedTuple):
@@ -64,28 +76,33 @@ def qvq(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / name), *arguments]
 
 
-def qvq_solve(pair: Pair) -> list[str]:
-    files = ("--model", str(pair.model), "--mmproj", str(pair.mmproj))
-    run = ("--threads", str(THREADS), "--max-thinking", str(MAX_THINKING), "--no-repack")
-    like_qvq = ("--dialect", "heading", "--jsonl")
+def qvq_solve(subject: Subject) -> list[str]:
+    files = ("--model", str(subject.pair.model), "--mmproj", str(subject.pair.mmproj))
+    run = ("--threads", str(subject.threads), "--no-repack", "--dialect", "heading", "--jsonl")
+    bounds = ("--max-thinking", str(MAX_THINKING), "--max-answer", str(MAX_ANSWER))
     limits = ("--image-tokens-min", str(IMAGE_TOKENS), "--image-tokens-max", str(IMAGE_TOKENS))
-    return qvq("solve", str(PICTURE), QUESTION, *files, *run, *limits, *like_qvq)
+    return qvq("solve", str(PICTURE), QUESTION, *files, *run, *bounds, *limits)
 
 
-def mtmd_cli(peers: Peers, pair: Pair, prompt_tokens: int) -> list[str]:
-    n_ctx = prompt_tokens + MAX_THINKING + N_DECODE
+def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
+    pair, threads = subject.pair, str(subject.threads)
+    n_ctx = prompt_tokens + MAX_THINKING + MAX_ANSWER
     files = ("-m", str(pair.model), "--mmproj", str(pair.mmproj), "--image", str(PICTURE))
-    run = ("-t", str(THREADS), "-n", "16", "-c", str(n_ctx), "--temp", "0", "--no-repack")
+    run = ("-t", threads, "-n", "16", "-c", str(n_ctx), "--temp", "0", "--no-repack")
     limits = ("--image-min-tokens", str(IMAGE_TOKENS), "--image-max-tokens", str(IMAGE_TOKENS))
     fastest = ("--no-warmup", "--fit", "off")
     return [str(peers.mtmd_cli), *files, "-p", QUESTION, *run, *limits, *fastest]
 
 
-def bench_decode_tps(peers: Peers, model: Path, prompt_tokens: int, n_runs: int) -> float:
-    """llama-bench's tokens per second: N_DECODE tokens behind as many as qvq's prompt has."""
-    run = ("-p", "0", "-n", str(N_DECODE), "-d", str(prompt_tokens), "-r", str(n_runs))
-    how = ("-t", str(THREADS), "--repack", "0", "-o", "json")
-    command = [str(peers.bench), "-m", str(model), *run, *how]
+def bench_decode_tps(peers: Peers, subject: Subject, usage: dict[str, int]) -> float:
+    """llama-bench's tokens per second over as many tokens as qvq said, behind as long a prompt.
+
+    Every token makes the next one dearer: on nano, twice the depth is half the speed.
+    """
+    n_decode = usage["reasoning_tokens"] + usage["answer_tokens"]
+    run = ("-p", "0", "-n", str(n_decode), "-d", str(usage["prompt_tokens"]))
+    how = ("-r", str(subject.n_bench_runs), "-t", str(subject.threads), "--repack", "0")
+    command = [str(peers.bench), "-m", str(subject.pair.model), *run, *how, "-o", "json"]
     (result,) = json.loads(until_begun(command, bool).stdout)
     return float(result["avg_ts"])
 
@@ -100,25 +117,25 @@ def has_text(stdout: bytes) -> bool:
     return len(stdout) > 1
 
 
-def repeat(peers: Peers, pair: Pair, n_bench_runs: int) -> Repetition:
+def repeat(peers: Peers, subject: Subject) -> Repetition:
     """Run qvq, llama-mtmd-cli and llama-bench once each, in this order."""
-    ours = until_begun(qvq_solve(pair), has_reasoning)
+    ours = until_begun(qvq_solve(subject), has_reasoning)
     result: dict[str, Any] = json.loads(ours.stdout.splitlines()[-1])
     usage = result["usage"]
     if usage["image_tokens"] != IMAGE_TOKENS:
         sys.exit(f"qvq used {usage['image_tokens']} image tokens instead of {IMAGE_TOKENS}")
     prompt_tokens = usage["prompt_tokens"]
-    theirs = until_begun(mtmd_cli(peers, pair, prompt_tokens), has_text)
-    bench_tps = bench_decode_tps(peers, pair.model, prompt_tokens, n_bench_runs)
+    theirs = until_begun(mtmd_cli(peers, subject, prompt_tokens), has_text)
+    bench_tps = bench_decode_tps(peers, subject, usage)
     decode_tps = result["timings"]["decode_tps"]
     return Repetition(ours.ttft_s, theirs.ttft_s, decode_tps, bench_tps, prompt_tokens)
 
 
 def measure_memory(
-    peers: Peers, pair: Pair, prompt_tokens: int, n: int
+    peers: Peers, subject: Subject, prompt_tokens: int, n: int
 ) -> list[tuple[float, float]]:
     """Peak MiB of qvq and of llama-mtmd-cli, in runs of their own: watching a program slows it."""
-    commands = qvq_solve(pair), mtmd_cli(peers, pair, prompt_tokens)
+    commands = qvq_solve(subject), mtmd_cli(peers, subject, prompt_tokens)
     return [
         (peak_memory_bytes(commands[0]) / MIB, peak_memory_bytes(commands[1]) / MIB)
         for _ in range(n)
@@ -127,9 +144,9 @@ def measure_memory(
 
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
-    large = get_shaped_2b(peers.source)
-    on_2b = [repeat(peers, large, n_bench_runs=1) for _ in range(counts.large)]
-    on_nano = [repeat(peers, NANO, N_BENCH_RUNS) for _ in range(counts.nano)]
+    large = Subject(get_shaped_2b(peers.source), psutil.cpu_count(logical=False) or 1, 1)
+    on_2b = [repeat(peers, large) for _ in range(counts.large)]
+    on_nano = [repeat(peers, NANO) for _ in range(counts.nano)]
     memory_2b = measure_memory(peers, large, on_2b[0].prompt_tokens, counts.memory)
     memory_nano = measure_memory(peers, NANO, on_nano[0].prompt_tokens, counts.memory)
 
@@ -172,15 +189,14 @@ def main() -> None:
             f"this machine is busy (load {os.getloadavg()[0]:.1f}): expect scatter", file=sys.stderr
         )
     rows = [*startup_rows(counts.startup), *model_rows(peers, counts)]
-    print(f"llama.cpp of llama-cpp-python {peers.version}, {THREADS} threads; medians\n")
+    print(f"llama.cpp of llama-cpp-python {peers.version}; medians\n")
     print(format_table(rows))
     if options.json is not None:
-        record = {
+        record: dict[str, Any] = {
             "llama_cpp_python": peers.version,
-            "threads": THREADS,
             "repetitions": counts._asdict(),
+            "rows": [row.as_json() for row in rows],
         }
-        record["rows"] = [row.as_json() for row in rows]
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,129 @@
+"""The commands about models as Typer sees them: parameters, help, and nothing else.
+
+Each body imports the module that does the work: `qvq --help` and `qvq solve` read this one too.
+"""
+
+import typer
+
+from qvq_cli.cli import model_options as opt
+from qvq_cli.cli import options as solve_opt
+from qvq_cli.cli.session import Session
+
+
+def pull(
+    ctx: typer.Context,
+    model: opt.Wanted = None,
+    quant: opt.Quant = None,
+    dry_run: opt.DryRun = False,
+    to: opt.To = None,
+    print_urls: opt.PrintUrls = False,
+    yes: opt.Yes = False,
+    json: opt.Json = False,
+) -> None:
+    """Download a model: say what it costs, ask, resume, check every byte.
+
+    Without a name it is QVQ, in the best quant that fits this machine. Interrupt it whenever you
+    like: the same command goes on where it stopped. Afterwards nothing needs the network again.
+
+    The files go to the Hugging Face cache (HF_HOME), shared with other tools. HF_TOKEN opens gated
+    models, HF_ENDPOINT names another Hub. It asks on a terminal only; in a pipe or a script it
+    goes ahead, as with --yes. The last thing it prints, on stdout, is the path of the model.
+    """
+    from qvq_cli.cli.pull import PullOptions, run
+
+    session: Session = ctx.obj
+    run(session, PullOptions(model, quant, to, dry_run, print_urls, yes), json=json)
+
+
+def models(ctx: typer.Context, json: opt.Json = False) -> None:
+    """List the models: installed ones first, then those to pull.
+
+    MEMORY is what a usual run needs, FITS whether that is free now, SPEED a rough estimate from
+    the speed of this machine's memory.
+    """
+    from qvq_cli.cli.models import run
+
+    run(ctx.obj, json=json)
+
+
+def show(ctx: typer.Context, model: opt.Known, json: opt.Json = False) -> None:
+    """Show one model: where it is from, how it is run, each of its quants on this machine."""
+    from qvq_cli.cli.show import run
+
+    run(ctx.obj, model, json=json)
+
+
+def rm(ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False) -> None:
+    """Remove an installed model: say what that frees, ask, delete.
+
+    Files that another installed model uses are kept, and so are files that were imported with
+    --link. Where there is nobody to ask (a pipe, a script), it wants --yes.
+    """
+    from qvq_cli.cli.rm import run
+
+    run(ctx.obj, model, is_agreed=yes)
+
+
+def verify(
+    ctx: typer.Context,
+    model: opt.Checked = None,
+    repair: opt.Repair = False,
+    json: opt.Json = False,
+) -> None:
+    """Read every byte of installed models again and compare its sha256.
+
+    Prints a line for each file, PATH: OK or what is wrong with it. On a terminal it offers to get
+    broken files again, and only those; --repair does so without asking. Ends with 65 where
+    something stays broken.
+    """
+    from qvq_cli.cli.verify import run
+
+    run(ctx.obj, model, is_repair_agreed=repair, json=json)
+
+
+def import_(ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True) -> None:
+    """Install a model from files: from a USB stick, from another program.
+
+    Model and mmproj are checked to belong together, every byte is hashed, and compared with what
+    the catalog knows. On another computer, [cyan]qvq pull MODEL --to DIR[/] fills such a folder.
+    """
+    from qvq_cli.cli.import_model import run
+
+    run(ctx.obj, paths, is_copied=copy)
+
+
+def plan(
+    ctx: typer.Context,
+    model: opt.Planned = None,
+    quant: opt.Quant = None,
+    max_thinking: solve_opt.MaxThinking = None,
+    max_answer: solve_opt.MaxAnswer = 512,
+    image_tokens_max: solve_opt.ImageTokensMax = None,
+    kv_type: solve_opt.KvType = "auto",
+    n_gpu_layers: solve_opt.GpuLayers = "auto",
+    device: solve_opt.Device = None,
+    json: opt.Json = False,
+) -> None:
+    """Show where a run's memory would go, whether it fits, and why.
+
+    Weights, mmproj, KV cache and compute buffers on each device; context, KV type and GPU layers as
+    solve would choose them. For one picture and a short question. Ends with 71 where it doesn't
+    fit.
+    """
+    from qvq_cli.cli.plan import PlanOptions, run
+
+    options = PlanOptions(
+        model, quant, max_thinking, max_answer, image_tokens_max, kv_type, n_gpu_layers, device
+    )
+    run(ctx.obj, options, json=json)
+
+
+def doctor(ctx: typer.Context, offline: opt.Offline = False, json: opt.Json = False) -> None:
+    """Check this installation: Python, llama.cpp, GPUs, memory, disk, Hub, models, a real solve.
+
+    Says what is wrong and what to type. Ends with 0 only when a solve would work. The Hub is asked
+    for one page, for three seconds at most, and not at all with --offline or HF_HUB_OFFLINE=1.
+    """
+    from qvq_cli.cli.doctor import run
+
+    run(ctx.obj, is_offline=offline, json=json)

@@ -1,0 +1,211 @@
+"""`qvq plan [MODEL]`: where the memory of a run would go, whether it fits, and why it is so.
+
+The numbers are those that solve itself loads by. A model that isn't here yet is planned from what
+the catalog says of it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qvq_cli.cli.machine import Resources, look_at_machine
+from qvq_cli.cli.model_words import speed_words
+from qvq_cli.cli.session import Session
+from qvq_cli.cli.wishes import make_wishes
+from qvq_cli.errors import DoesNotFitError, UnavailableError
+from qvq_cli.hub.advice import require_fit
+from qvq_cli.hub.catalog import CatalogEntry, Profile, catalog_entry, catalog_names
+from qvq_cli.hub.choose import choose_quant
+from qvq_cli.hub.plan import ModelSizes, catalog_sizes, sizes_of
+from qvq_cli.hub.run_plan import (
+    Demand,
+    DeviceUse,
+    RunPlan,
+    plan_run,
+    typical_demand,
+)
+from qvq_cli.hub.store import resolve_model
+from qvq_cli.reasoning.budget import parse_thinking_budget
+from qvq_cli.reasoning.solver import Policy
+from qvq_cli.ui.quantities import size
+from qvq_cli.ui.report import Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What was typed, as for solve; None where the model's own or the plan's choice applies."""
+
+    model: str | None
+    quant: str | None
+    max_thinking: str | None
+    max_answer: int
+    image_tokens_max: int | None
+    kv_type: str
+    n_gpu_layers: str
+    device: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The model that is planned for."""
+
+    name: str
+    quant: str
+    sizes: ModelSizes
+    profile: Profile
+    entry: CatalogEntry | None
+    is_here: bool
+
+
+def run(session: Session, options: PlanOptions, *, json: bool) -> None:
+    """Plan a run and show it.
+
+    Raises:
+        DoesNotFitError: it doesn't fit; the plan has been shown. UnavailableError: no such model.
+        UsageError: a limit on thinking that can't be read.
+    """
+    screen = session.open_screen(json=json)
+    resources = look_at_machine(session.env.variables)
+    subject = _subject(session, options, resources)
+    wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
+    plan = plan_run(subject.sizes, _demand(subject, options), resources.for_plan(), wishes)
+    tokens_per_s = None
+    if resources.bandwidth is not None and plan.offload.n_gpu_layers == 0:
+        tokens_per_s = resources.bandwidth / plan.memory.weight_bytes
+    screen.result(_report(subject, plan, tokens_per_s), _body(subject, plan, tokens_per_s))
+    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry)
+
+
+def _subject(session: Session, options: PlanOptions, resources: Resources) -> _Subject:
+    model = options.model
+    if model and options.quant:
+        model = f"{model.partition(':')[0]}:{options.quant}"
+    try:
+        choice = resolve_model(model, None, environ=session.env.variables, config=session.config)
+    except UnavailableError:
+        subject = _of_catalog(model, resources) if model else None
+        if subject is None:
+            raise
+        return subject
+    sizes = sizes_of(choice.pair)
+    return _Subject(choice.name, choice.quant, sizes, choice.profile, choice.entry, is_here=True)
+
+
+def _of_catalog(model: str, resources: Resources) -> _Subject | None:
+    """A model of the catalog that isn't here; None where the catalog doesn't know enough."""
+    name, _, quant = model.partition(":")
+    if name not in catalog_names():
+        return None
+    entry = catalog_entry(name)
+    if not quant:
+        try:
+            quant = choose_quant(entry, resources.free_bytes).quant
+        except DoesNotFitError:
+            quant = entry.default_quant
+    quant = quant.upper()
+    sizes = catalog_sizes(entry, quant) if quant in entry.quants else None
+    if sizes is None:
+        return None
+    return _Subject(entry.name, quant, sizes, entry.profile, entry, is_here=False)
+
+
+def _demand(subject: _Subject, options: PlanOptions) -> Demand:
+    demand = typical_demand(subject.profile)
+    n_image = options.image_tokens_max
+    if n_image is not None:
+        n_text = demand.n_prompt - sum(demand.image_tokens)
+        demand = replace(demand, n_prompt=n_text + n_image, image_tokens=(n_image,))
+    if options.max_thinking is not None:
+        budget = parse_thinking_budget(options.max_thinking)
+        reserve = Policy(budget, options.max_answer, subject.profile.sampling).reserve
+        n_thinking = reserve.n_max - reserve.n_min
+        demand = replace(demand, n_thinking=n_thinking, n_thinking_min=n_thinking)
+    return demand
+
+
+def _report(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> Report:
+    memory = plan.memory
+    verdict, tone = ("fits", Tone.GOOD) if plan.fits else ("does not fit", Tone.BAD)
+    layers = plan.offload.n_gpu_layers
+    facts = [
+        Fact("why", "\n".join(plan.reasons)),
+        Fact(
+            "context",
+            f"{memory.n_ctx:,} tokens, {plan.n_thinking:,} of them for reasoning, "
+            f"kept as {memory.kv_type}",
+        ),
+        Fact("GPU layers", "all" if layers < 0 else str(layers)),
+        Fact("speed", speed_words(tokens_per_s)),
+    ]
+    if not subject.is_here:
+        facts.append(
+            Fact(
+                "to get it",
+                f"qvq pull {subject.name}:{subject.quant}",
+                text_tone=Tone.STRONG,
+                is_exact=True,
+            )
+        )
+    return [
+        Sentence(f"{subject.name} {subject.quant} {verdict}", tone),
+        _table(plan),
+        Facts(tuple(facts)),
+    ]
+
+
+def _table(plan: RunPlan) -> Table:
+    """Memory by cause, a column for each device."""
+    devices = plan.devices
+    names = [Column(use.name, is_number=True) for use in devices]
+    has_sum = len(devices) > 1
+    columns = (Column("MEMORY"), *names, *([Column("IN ALL", is_number=True)] if has_sum else []))
+
+    def row(label: str, values: list[int], tone: Tone = Tone.PLAIN) -> tuple[Cell, ...]:
+        shown = [*values, *([sum(values)] if has_sum else [])]
+        return (Cell(label, tone), *(Cell(size(value), tone) for value in shown))
+
+    rows = [
+        row("weights", [use.weight_bytes for use in devices]),
+        row("mmproj", [use.mmproj_bytes for use in devices]),
+        row(f"KV cache, {plan.memory.kv_type}", [use.kv_bytes for use in devices]),
+        row("compute buffers", [use.working_bytes for use in devices]),
+        row("needed", [use.total_bytes for use in devices], Tone.STRONG),
+    ]
+    free = [Cell(size(use.free_bytes), Tone.DIM) for use in devices]
+    rows.append((Cell("free", Tone.DIM), *free, *([Cell("")] if has_sum else [])))
+    return Table(columns, tuple(rows))
+
+
+def _body(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> dict[str, Any]:
+    memory = plan.memory
+    return {
+        "name": subject.name,
+        "quant": subject.quant,
+        "is_installed": subject.is_here,
+        "fits": plan.fits,
+        "needed_bytes": plan.needed_bytes,
+        "usable_bytes": plan.usable_bytes,
+        "weight_bytes": memory.weight_bytes,
+        "mmproj_bytes": memory.mmproj_bytes,
+        "kv_bytes": memory.kv_bytes,
+        "compute_bytes": plan.working_bytes,
+        "n_ctx": memory.n_ctx,
+        "kv_type": memory.kv_type,
+        "n_thinking": plan.n_thinking,
+        "n_gpu_layers": plan.offload.n_gpu_layers,
+        "vision_on_gpu": plan.offload.vision_on_gpu,
+        "tokens_per_s": tokens_per_s,
+        "devices": [_device_body(use) for use in plan.devices],
+        "reasons": list(plan.reasons),
+    }
+
+
+def _device_body(use: DeviceUse) -> dict[str, Any]:
+    return {
+        "name": use.name,
+        "free_bytes": use.free_bytes,
+        "weight_bytes": use.weight_bytes,
+        "mmproj_bytes": use.mmproj_bytes,
+        "kv_bytes": use.kv_bytes,
+        "compute_bytes": use.working_bytes,
+        "total_bytes": use.total_bytes,
+    }

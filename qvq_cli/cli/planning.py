@@ -1,0 +1,86 @@
+"""How `qvq solve` loads a model: a plan from what was typed and what the machine has."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from qvq_cli.cli.inputs import Inputs
+from qvq_cli.cli.settings import SolveOptions
+from qvq_cli.cli.wishes import make_wishes
+from qvq_cli.engine.images import Picture
+from qvq_cli.engine.protocol import Device, LoadSpec
+from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
+from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
+from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, plan_run
+from qvq_cli.hub.store import ModelChoice
+from qvq_cli.reasoning.solver import Policy
+
+TINY_MODEL_BYTES = 100_000_000
+"""Below this a token is less work than the threads' waiting for each other.
+
+Measured with nano on two cores: one thread 1,570 tokens/s, two 1,900; beside two busy programs one
+thread 870, two between 13 and 70.
+"""
+
+
+def make_demand(
+    options: SolveOptions,
+    choice: ModelChoice,
+    inputs: Inputs,
+    pictures: Sequence[Picture],
+    policy: Policy,
+) -> Demand:
+    """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
+    image_tokens = tuple(picture.image_tokens for picture in pictures)
+    n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
+    n_answer, n_all = policy.reserve
+    n_thinking = n_all - n_answer
+    is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None
+    return Demand(
+        n_prompt=sum(image_tokens) + n_text,
+        image_tokens=image_tokens,
+        n_answer=n_answer,
+        n_thinking=n_thinking,
+        n_thinking_min=n_thinking if is_typed else min(n_thinking, LEAST_THINKING),
+    )
+
+
+def make_plan(
+    options: SolveOptions, choice: ModelChoice, demand: Demand, devices: Sequence[Device]
+) -> RunPlan:
+    """Raises: UsageError: --kv-type or --n-gpu-layers is none."""
+    # On a Mac the GPU's memory is the computer's own: counting both would count it twice.
+    machine = Machine(
+        free_memory(),
+        tuple(device for device in devices if device.is_gpu),
+        is_unified=sys.platform == "darwin",
+    )
+    wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
+    return plan_run(sizes_of(choice.pair), demand, machine, wishes)
+
+
+def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
+    """The policy with no more thinking than the plan has room for."""
+    n_answer, n_all = policy.reserve
+    if n_all - n_answer <= plan.n_thinking:
+        return policy
+    budget = replace(policy.budget, max_tokens=plan.n_thinking)
+    # The sentence that may be finished past the limit takes its room from the limit.
+    n_past = (budget.reserve_tokens or 0) - plan.n_thinking
+    return replace(policy, budget=replace(budget, max_tokens=max(0, plan.n_thinking - n_past)))
+
+
+def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> LoadSpec:
+    """What the engine is told."""
+    is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
+    return LoadSpec(
+        model_path=str(choice.model_path),
+        mmproj_path=str(choice.mmproj_path),
+        n_threads=options.threads or (1 if is_tiny else physical_cores()),
+        n_gpu_layers=plan.offload.n_gpu_layers,
+        device=options.device,
+        # llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).
+        repack=options.repack and not cpu_has_amx(),
+        vision_on_gpu=plan.offload.vision_on_gpu,
+        kv_type=plan.memory.kv_type,
+    )

@@ -1,0 +1,41 @@
+"""`qvq rm MODEL`: says what goes and what that frees, asks, and deletes it."""
+
+from qvq_cli.cli.session import Session
+from qvq_cli.errors import AbortedError, UsageError
+from qvq_cli.hub.installed import find_installed
+from qvq_cli.hub.removal import Removal, plan_removal, remove
+from qvq_cli.ui.quantities import size
+from qvq_cli.ui.report import Fact, Facts, Report, Sentence, Tone
+
+
+def run(session: Session, model: str, *, is_agreed: bool) -> None:
+    """Remove an installed model.
+
+    Raises:
+        UnavailableError: it isn't installed. AbortedError: the answer is no.
+        UsageError: there is nobody to ask. CannotWriteError: a file can't be deleted.
+    """
+    screen = session.open_screen()
+    removal = plan_removal(find_installed(model, session.env.variables), session.env.variables)
+    name = removal.installed.model_id
+    if not is_agreed:
+        screen.explain(_report(removal))
+        if not screen.can_ask:
+            raise UsageError(
+                f"removing {name} wants a yes, and there is nobody to ask",
+                hint=f"qvq rm {name} --yes",
+                reference="nobody-to-ask",
+            )
+        if not screen.ask("Remove it?", default=False):
+            raise AbortedError("nothing was removed", reference="declined")
+    remove(removal, session.env.variables)
+    screen.result([Sentence(f"{name} is gone; {size(removal.freed_bytes)} are free again")], {})
+
+
+def _report(removal: Removal) -> Report:
+    facts = [Fact("deleted", "\n".join(map(str, removal.paths)) or "no file", is_exact=True)]
+    if removal.kept:
+        kept = [f"{path} ({why})" for path, why in removal.kept]
+        facts.append(Fact("kept", "\n".join(kept), is_exact=True))
+    title = f"Removing {removal.installed.model_id} frees {size(removal.freed_bytes)}"
+    return [Sentence(title, Tone.STRONG), Facts(tuple(facts))]

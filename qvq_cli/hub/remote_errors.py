@@ -1,0 +1,213 @@
+"""What went wrong between here and the Hub, in words, with what to type next.
+
+Source of the cases: huggingface_hub's hf_raise_for_status, and httpx's exceptions.
+"""
+
+import ssl
+
+import httpx2
+from huggingface_hub import get_token
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from qvq_cli.errors import (
+    BusyError,
+    ConfigError,
+    DeniedError,
+    QvqError,
+    TransferError,
+    UnavailableError,
+    UnreachableError,
+)
+
+_LONGEST_WAIT_S = 60
+
+AGAIN = "run the same command again: what is already here stays, and it goes on from there"
+_LOGIN = "give your token: `hf auth login`, or HF_TOKEN=hf_… in the environment"
+
+
+def patience(error: QvqError, usual_s: float) -> float | None:
+    """How long to wait before the next attempt; None where it would be in vain, or take too long.
+
+    Args: usual_s: the wait where the Hub doesn't say.
+    """
+    if isinstance(error, BusyError):
+        wait_s = usual_s if error.wait_s is None else float(error.wait_s)
+        return wait_s if wait_s <= _LONGEST_WAIT_S else None
+    transient = ("transfer-broken", "hub-unreachable", "hub-timeout")
+    return usual_s if error.reference in transient else None
+
+
+def no_hub(endpoint: str) -> UnreachableError:
+    """Something else answers under the Hub's address."""
+    return UnreachableError(
+        f"what answers at {endpoint} is not a Hub: perhaps the login page of this network",
+        hint="open any web page and log in to the network, or check HF_ENDPOINT; then run it again",
+        reference="not-a-hub",
+    )
+
+
+def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: bool) -> QvqError:
+    """Put an exception of huggingface_hub, httpx or the sockets below them into our words.
+
+    Args: has_begun: whether bytes of a file had begun to arrive.
+    """
+    where = repo or endpoint
+    if isinstance(error, OfflineModeIsEnabled):
+        return UnreachableError(
+            "HF_HUB_OFFLINE is set, so nothing can be fetched",
+            hint="unset HF_HUB_OFFLINE, or bring the files: qvq import PATH",
+            reference="hub-offline",
+        )
+    if isinstance(error, HfHubHTTPError):
+        return _of_answer(error, where, endpoint)
+    if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
+        return ConfigError(
+            f"{endpoint} is not the address of a Hub",
+            hint="set HF_ENDPOINT to https://…, or unset it",
+            reference="bad-endpoint",
+        )
+    if isinstance(error, httpx2.ProxyError):
+        return UnreachableError(
+            f"the proxy doesn't let us through to {endpoint}: {_words(error)}",
+            hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+            reference="proxy-failed",
+        )
+    if has_begun:
+        return TransferError(f"the connection to {where} broke off: {_words(error)}", hint=AGAIN)
+    return _of_connection(error, endpoint)
+
+
+def _of_connection(error: Exception, endpoint: str) -> UnreachableError:
+    if isinstance(error, httpx2.TimeoutException):
+        return UnreachableError(
+            f"{endpoint} doesn't answer", hint=f"try again later; {AGAIN}", reference="hub-timeout"
+        )
+    if _is_certificate(error):
+        return UnreachableError(
+            f"the certificate of {endpoint} isn't trusted: {_words(error)}",
+            hint="behind a company's proxy, set SSL_CERT_FILE to its certificates",
+            reference="bad-certificate",
+        )
+    return UnreachableError(
+        f"{endpoint} can't be reached: {_words(error)}",
+        hint="check the network, then run it again; without one, bring the files: qvq import PATH",
+    )
+
+
+def _is_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _of_answer(error: HfHubHTTPError, where: str, endpoint: str) -> QvqError:
+    """An answer that isn't the one hoped for."""
+    code = error.response.status_code
+    if isinstance(error, GatedRepoError):
+        return _gated(where, endpoint)
+    if isinstance(error, DisabledRepoError):
+        return DeniedError(f"the Hub has disabled {where}", hint="qvq models lists others")
+    if isinstance(error, RepositoryNotFoundError):
+        return _no_repository(code, where, endpoint)
+    if isinstance(error, RevisionNotFoundError):
+        return UnavailableError(
+            f"the revision of {where} that was asked for is no longer on the Hub",
+            hint="run it again; if that doesn't help, the catalog's entry is out of date",
+            reference="no-revision",
+        )
+    if isinstance(error, RemoteEntryNotFoundError):
+        return UnavailableError(
+            f"{where} no longer has the file at {error.response.url.path}",
+            hint="run it again: the repository may just have changed",
+            reference="no-remote-file",
+        )
+    if code in (401, 403, 407):
+        return _refused(code, where)
+    if code == 404:
+        return UnavailableError(
+            f"there is nothing at {error.response.url}", reference="no-remote-file"
+        )
+    if code == 416:
+        return TransferError(
+            f"{where} sends fewer bytes than the Hub lists",
+            hint="run it again: the repository may just have changed",
+            reference="short-file",
+        )
+    return _later(error, code)
+
+
+def _gated(where: str, endpoint: str) -> DeniedError:
+    page = f"{endpoint}/{where}"
+    if get_token() is None:
+        return DeniedError(
+            f"{where} is gated: its publisher wants you to agree to terms first",
+            hint=f"agree at {page}, then {_LOGIN}",
+            reference="gated",
+        )
+    return DeniedError(
+        f"{where} is gated, and your account isn't on its list",
+        hint=f"ask for access at {page}; some publishers take days to answer",
+        reference="gated",
+    )
+
+
+def _no_repository(code: int, where: str, endpoint: str) -> QvqError:
+    # The Hub tells strangers 401 for what is private and for what isn't there.
+    if code in (401, 403):
+        return DeniedError(
+            f"there is no public repository {where}: it is private, or its name is wrong",
+            hint=f"look for it at {endpoint}/{where}; if it is yours, {_LOGIN}",
+            reference="private-or-missing",
+        )
+    private = "" if get_token() else f"; if it is private, {_LOGIN}"
+    return UnavailableError(
+        f"there is no repository {where} on {endpoint}",
+        hint=f"check the spelling of OWNER/REPO{private}",
+        reference="no-repository",
+    )
+
+
+def _refused(code: int, where: str) -> DeniedError:
+    if get_token() is None:
+        return DeniedError(f"the Hub wants a login for {where} ({code})", hint=_LOGIN)
+    return DeniedError(
+        f"the Hub refuses your token for {where} ({code})",
+        hint="get a new one with read access at https://huggingface.co/settings/tokens, then "
+        + _LOGIN,
+        reference="bad-token",
+    )
+
+
+def _later(error: HfHubHTTPError, code: int) -> BusyError:
+    said = error.response.headers.get("Retry-After", "")
+    wait_s = int(said) if said.isdigit() else None
+    when = "in a few minutes" if wait_s is None else f"in {max(wait_s, 1)} s"
+    if code == 429:
+        return BusyError(
+            "the Hub has had too many requests from here (429)",
+            hint=f"run it again {when}; with a token the limit is higher: {_LOGIN}",
+            reference="rate-limited",
+            wait_s=wait_s,
+        )
+    return BusyError(
+        f"the Hub is in trouble: it answers {code}",
+        hint=f"run it again {when}; what is already here stays",
+        reference="hub-stumbles",
+        wait_s=wait_s,
+    )
+
+
+def _words(error: Exception) -> str:
+    """The last words of an exception, in one line."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

@@ -1,0 +1,91 @@
+"""`qvq import` through main(argv): a stick's files become an installed model."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import QUESTION, TABLE
+from model_shop import FILES, MMPROJ_FILE, MODEL_FILE, machine
+from qvq_cli.cli.app import main
+from qvq_cli.errors import ExitCode
+
+__all__ = ["machine"]
+pytestmark = pytest.mark.usefixtures("machine")
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    """A folder with a model that nothing here knows."""
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    for name, path in FILES.items():
+        (folder / name).write_bytes(path.read_bytes())
+    return folder
+
+
+def installed_path(capfd: pytest.CaptureFixture[str]) -> Path:
+    return Path(capfd.readouterr().out.removesuffix("\n"))
+
+
+@pytest.mark.parametrize("what", ["folder", "files", "model"])
+def test_the_files_are_copied(stick: Path, capfd: pytest.CaptureFixture[str], what: str) -> None:
+    given = {
+        "folder": [stick],
+        "files": [stick / MMPROJ_FILE, stick / MODEL_FILE],
+        "model": [stick / MODEL_FILE],
+    }[what]
+    assert main(["import", *map(str, given)]) == 0
+    path = installed_path(capfd)
+    assert stick not in path.parents
+    for each in stick.iterdir():
+        each.unlink()
+    assert main(["verify"]) == 0
+    assert capfd.readouterr().out.count(": OK") == 2
+
+
+def test_linked_files_stay_where_they_are(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(stick), "--link"]) == 0
+    out, err = capfd.readouterr()
+    assert out == f"{stick / MODEL_FILE}\n"
+    assert "must stay" in err
+    model = next(line for line in err.splitlines() if "is installed" in line).split()[1]
+    assert main(["rm", model, "--yes"]) == 0
+    assert (stick / MODEL_FILE).is_file(), "they are not ours to delete"
+
+
+def test_an_imported_model_solves(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(stick)]) == 0
+    capfd.readouterr()
+    assert main(["solve", str(TABLE), QUESTION]) == 0
+    out, err = capfd.readouterr()
+    assert out == "-29\n"
+    assert "nano answers" not in err, "it is the installed one that was taken"
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "words"),
+    [
+        (["no-such.gguf"], 66, "no-such.gguf"),
+        ([MMPROJ_FILE], 2, "0 models and 1 mmproj"),
+        ([MODEL_FILE, "other.gguf"], 2, "2 models"),
+        ([MODEL_FILE, MMPROJ_FILE, "mmproj-2.gguf"], 2, "2 mmproj"),
+        (["notes.txt"], 65, "GGUF"),
+    ],
+)
+def test_errors(
+    stick: Path, capfd: pytest.CaptureFixture[str], names: list[str], code: int, words: str
+) -> None:
+    (stick / "notes.txt").write_text("not a model")
+    assert main(["import", *(str(stick / name) for name in names)]) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert words in err
+
+
+def test_a_damaged_file_is_refused(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = (stick / MODEL_FILE).read_bytes()
+    (stick / MODEL_FILE).write_bytes(data[: len(data) // 2])
+    assert main(["import", str(stick)]) == ExitCode.BAD_DATA
+    assert MODEL_FILE in capfd.readouterr().err
+    assert main(["models"]) == 0
+    assert "installed" not in capfd.readouterr().out

@@ -8,11 +8,12 @@ else
 BIN := $(VENV)/bin
 endif
 DEMO = tests/data/diagram.png
+NANO ?= $(abspath build/nano)
 
-.PHONY: help setup demo test lint bench screenshot clean
+.PHONY: help setup demo test lint bench screenshot nano nano-eval clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  ##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  ##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +41,20 @@ bench: setup  ## compare with llama.cpp's own tools (compiles them once)
 screenshot: setup  ## draw tests/data/session.svg again from a real session
 	$(BIN)/python tests/make_screenshot.py tests/data/session.svg --columns 96 \
 		--shown "qvq solve diagram.png \"find h'(2)\"" -- $(BIN)/qvq solve $(DEMO) "find h'(2)"
+
+nano:  ## train nano from nothing (Debian with a CUDA GPU and the dependency group nano)
+	cd models/nano && python3 -m recipe.assets $(NANO)/assets
+	cd models/nano && python3 -m recipe.train --assets $(NANO)/assets --out $(NANO)/first \
+		--seconds 505 --decay 0.3 --floor 0.12
+	cd models/nano && python3 -m recipe.train --assets $(NANO)/assets --out $(NANO)/second \
+		--resume $(NANO)/first --seed 2 --seconds 505 --n-asks 4 --muon-rate 0.014 \
+		--adam-rate 0.0014 --decay 0.85 --easy 0.05 0.05 --label-weight 0.15
+	cd models/nano && python3 -m recipe.export $(NANO)/second $(NANO)/gguf
+
+nano-eval:  ## the tables of nano's model card
+	cd models/nano && PYTHONPATH=.:../.. python3 -m recipe.evalsets --assets $(NANO)/assets \
+		--out $(NANO)/sets
+	cd models/nano && PYTHONPATH=.:../.. python3 -m recipe.evaluate . $(NANO)/sets
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,7 +48,7 @@ def test_json_is_one_object_with_these_keys(capfd: pytest.CaptureFixture[str]) -
         "notices",
     }
     assert result["schema"] == 1
-    assert result["answer"] == "-29"
+    assert result["answer_parts"] == [result["answer"]]
     assert result["finish"] == "budget"
     assert result["usage"]["image_tokens"] == 150
     assert result["images"][0]["tokens"] == 150

@@ -68,7 +68,7 @@ def test_a_pulled_model_comes_first(pulled: Path, capfd: pytest.CaptureFixture[s
     assert pulled.is_file()
     assert main(["models"]) == 0
     first = rows(capfd.readouterr().out)[1]
-    assert first[:3] == [MODEL, "Q8_0", "13.3 MB"]
+    assert first[:3] == [MODEL, "Q8_0", "13.5 MB"]
     assert first[4] == "yes", "planned from its headers, as the catalog doesn't know it"
     assert first[-1] == "installed"
 
@@ -214,7 +214,7 @@ def test_rm_without_anybody_to_ask_wants_yes(
 def test_rm_says_what_it_freed(pulled: Path, capfd: pytest.CaptureFixture[str]) -> None:
     blob = pulled.resolve()
     assert main(["rm", ID, "--yes"]) == 0
-    assert capfd.readouterr().out == f"{ID} is gone; 13.3 MB are free again\n"
+    assert capfd.readouterr().out == f"{ID} is gone; 13.5 MB are free again\n"
     assert not pulled.exists() and not blob.exists()
     assert main(["rm", ID, "--yes"]) == ExitCode.UNAVAILABLE
 

@@ -42,7 +42,7 @@ def test_it_prints_the_path_and_nothing_else_on_stdout(
     path = Path(out.removesuffix("\n"))
     assert path.read_bytes() == FILES[MODEL_FILE].read_bytes()
     assert os.environ["HF_HOME"] in out, "in the cache that other tools share"
-    for words in (REPO, hub.revision(REPO)[:7], "13.3 MB", "64.0 GB free", f"{MODEL_FILE}: 7.0 MB"):
+    for words in (REPO, hub.revision(REPO)[:7], "13.5 MB", "64.0 GB free", f"{MODEL_FILE}: 7.2 MB"):
         assert words in err
 
 
@@ -115,7 +115,7 @@ def test_a_person_is_asked_and_enter_is_yes(
 ) -> None:
     terminal = sit_down(monkeypatch, "\n")
     assert main(["pull", MODEL]) == 0
-    assert "Download 13.3 MB? [Y/n]" in terminal.getvalue()
+    assert "Download 13.5 MB? [Y/n]" in terminal.getvalue()
     assert MODEL_FILE in capfd.readouterr().out
 
 
@@ -132,7 +132,7 @@ def test_yes_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = sit_down(monkeypatch, "")
     assert main(["pull", MODEL, "--yes"]) == 0
     assert "[Y/n]" not in terminal.getvalue()
-    assert f"{MODEL_FILE}: 7.0 MB, checked" in terminal.text(120)
+    assert f"{MODEL_FILE}: 7.2 MB, checked" in terminal.text(120)
 
 
 # what goes wrong

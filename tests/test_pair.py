@@ -92,8 +92,8 @@ def test_old_mmproj_with_up_and_down_swapped(tmp_path: Path) -> None:
 
 def test_empty_tokens_are_no_doubles(tmp_path: Path) -> None:
     model = nano_model()
-    model.values["tokenizer.ggml.tokens"] = (TEXT, [b"%d" % i for i in range(1022)] + [b"", b""])
-    assert check(tmp_path, model, nano_mmproj()).text.n_vocab == 1024
+    model.values["tokenizer.ggml.tokens"] = (TEXT, [b"%d" % i for i in range(1534)] + [b"", b""])
+    assert check(tmp_path, model, nano_mmproj()).text.n_vocab == 1536
 
 
 # pairs that don't belong together
@@ -181,11 +181,11 @@ MODEL_DAMAGE: dict[str, tuple[str, tuple[ValueType, object] | None]] = {
     "no tokens": ("tokenizer.ggml.tokens", None),
     "other tokenizer": ("tokenizer.ggml.model", (TEXT, "llama")),
     "tokens without types": ("tokenizer.ggml.token_type", (I32, [1, 1])),
-    "end token out of range": ("tokenizer.ggml.eos_token_id", (U32, 1024)),
-    "a token twice": ("tokenizer.ggml.tokens", (TEXT, [b"%d" % max(i, 1) for i in range(1024)])),
+    "end token out of range": ("tokenizer.ggml.eos_token_id", (U32, 1536)),
+    "a token twice": ("tokenizer.ggml.tokens", (TEXT, [b"%d" % max(i, 1) for i in range(1536)])),
     "a token twice up to its NUL": (
         "tokenizer.ggml.tokens",
-        (TEXT, [b"%d" % i for i in range(1023)] + [b"7\0x"]),
+        (TEXT, [b"%d" % i for i in range(1535)] + [b"7\0x"]),
     ),
 }
 
@@ -235,7 +235,7 @@ def _with_value(sample: Sample, key: str, value: tuple[ValueType, object] | None
 @pytest.mark.parametrize(
     ("make", "name", "dims", "kind"),
     [
-        (nano_model, "token_embd.weight", [256, 1023], "Q8_0"),
+        (nano_model, "token_embd.weight", [256, 1535], "Q8_0"),
         (nano_model, "blk.7.attn_k.weight", [256, 256], "Q8_0"),
         (nano_model, "blk.0.ffn_down.weight", [256, 768], "Q8_0"),
         (nano_model, "blk.3.attn_norm.weight", [256], "F16"),

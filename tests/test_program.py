@@ -18,6 +18,7 @@ if sys.platform == "win32":
 
 import fcntl
 import pty
+import select
 import struct
 import termios
 
@@ -26,8 +27,8 @@ import pyte
 from screens import EmulatedScreen
 
 QVQ = [sys.executable, "-P", "-m", "qvq_cli", "solve"]
-LONG = [str(TABLE), QUESTION, "--temperature", "3", "--max-thinking", "3000", "--seed", "3"]
-"""Hot enough to wander: nano then thinks on until something stops it."""
+LONG = [str(TABLE), QUESTION, "--temperature", "30", "--max-thinking", "3000", "--seed", "1"]
+"""Hot enough to wander: 2,336 tokens before chance ends it."""
 PATIENCE_S = 60
 
 
@@ -42,7 +43,9 @@ class Program:
         self._stream = pyte.ByteStream(self.screen)
 
     def read(self) -> bool:
-        """Take what the program wrote; False at its end."""
+        """Take what the program wrote; False at its end, or when it says nothing for a minute."""
+        if not select.select([self._fd], [], [], PATIENCE_S)[0]:
+            return False
         try:
             data = os.read(self._fd, 65536)
         except OSError:  # Linux says EIO when the other side is closed

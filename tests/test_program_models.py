@@ -30,7 +30,7 @@ def slow_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 @pytest.mark.usefixtures("slow_hub")
 def test_a_pull_shows_bars_and_ctrl_c_leaves_what_is_there() -> None:
     with on_terminal(MODEL, command="pull", columns=100) as program:
-        program.wait_for("Download 13.3 MB? [Y/n]")
+        program.wait_for("MB? [Y/n]")
         program.type_in(b"\r")
         program.wait_for("in all")
         program.wait_for("MB/s")
@@ -38,7 +38,7 @@ def test_a_pull_shows_bars_and_ctrl_c_leaves_what_is_there() -> None:
         assert program.finish() == ExitCode.INTERRUPTED
         last = program.text.splitlines()[-2:]
         assert last[0].startswith("qvq: error: interrupted: ")
-        assert "of 13.3 MB are here and stay here" in last[0]
+        assert "of 13.5 MB are here and stay here" in last[0]
         assert last[1] == f"hint: to go on where it stopped: qvq pull {MODEL}:Q8_0"
         assert "in all" not in program.text, "the bars are gone"
         assert program.raw.rfind(b"\x1b[?25h") > program.raw.rfind(b"\x1b[?25l"), "no cursor"
@@ -65,7 +65,7 @@ def test_removing_asks_and_enter_keeps(hub: FakeHub, capfd: pytest.CaptureFixtur
     path = Path(capfd.readouterr().out.strip())
     with on_terminal(MODEL, command="rm", columns=200) as program:
         program.wait_for("Remove it? [y/N]")
-        assert "frees 13.3 MB" in program.text
+        assert "frees 13.5 MB" in program.text
         assert MODEL_FILE in program.text
         program.type_in(b"\r")
         assert program.finish() == ExitCode.INTERRUPTED
@@ -75,7 +75,7 @@ def test_removing_asks_and_enter_keeps(hub: FakeHub, capfd: pytest.CaptureFixtur
         program.wait_for("Remove it? [y/N]")
         program.type_in(b"y\r")
         assert program.finish() == 0
-        assert "13.3 MB are free again" in program.text
+        assert "13.5 MB are free again" in program.text
     assert not path.exists()
 
 
@@ -85,7 +85,7 @@ def test_verify_offers_to_repair(hub: FakeHub, capfd: pytest.CaptureFixture[str]
     before = hub.n_sent(MODEL_FILE)
     damage(path)
     with on_terminal(MODEL, command="verify", columns=200) as program:
-        program.wait_for(f"Get {MODEL_FILE} again (7.0 MB)? [Y/n]")
+        program.wait_for(f"Get {MODEL_FILE} again (7.2 MB)? [Y/n]")
         program.type_in(b"\r")
         assert program.finish() == 0
     assert path.read_bytes() == FILES[MODEL_FILE].read_bytes()

@@ -30,8 +30,8 @@ BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
 EMBEDDED_NOTICE = (
-    "nano answers, the 13 MB model that comes with the program: it reads tables of derivatives and "
-    "nothing else; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
+    "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
+    "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
 )
 
 

@@ -125,11 +125,15 @@ class Prefilled:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One decoded token: its id and its bytes (which may end inside a UTF-8 character)."""
+    """One decoded token: its id and its bytes (which may end inside a UTF-8 character).
+
+    has_next: the piece after it is already here, so whoever shows text may wait for it.
+    """
 
     token: int
     data: bytes
     is_eog: bool = False
+    has_next: bool = False
 
 
 class Engine(Protocol):

@@ -87,7 +87,8 @@ def unpack_pieces(header: Header, payload: bytes) -> list[Piece]:
     start = 0
     last = len(header["tokens"]) - 1
     for i, (token, size) in enumerate(zip(header["tokens"], header["sizes"], strict=True)):
-        pieces.append(Piece(token, payload[start : start + size], header["is_eog"] and i == last))
+        data = payload[start : start + size]
+        pieces.append(Piece(token, data, header["is_eog"] and i == last, has_next=i < last))
         start += size
     return pieces
 

@@ -50,8 +50,6 @@ from qvq_cli.reasoning.loops import LoopDetector
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Channelled, Dialect, Transcript
 
-TELL_EVERY_S = 0.02
-"""Text that comes faster is told in larger pieces: nobody reads 1,500 events a second."""
 N_CONCLUSION = 32
 """KV cells kept for the appended boundary."""
 N_THINKING_UNBOUNDED = 8192
@@ -128,7 +126,6 @@ class Solver:
         self._answer_tokens = 0
         self._clock = _DecodeClock()
         self._untold: list[Channelled] = []
-        self._told_s = 0.0
 
     def solve(self, spec: LoadSpec, problem: Problem, about: About) -> Record:
         """Load the model and run the problem; once for each Solver.
@@ -149,7 +146,7 @@ class Solver:
             self._conclude(Finish.BUDGET, "answering at once, without thinking")
         else:
             self._think(prefilled)
-        self._pass_on(self._transcript.finish())
+        self._untold += self._transcript.finish()
         self._tell_text()
         record = self._record(about, info.load_s, prefilled)
         self._tell(Solved(record))
@@ -243,7 +240,7 @@ class Solver:
     def _conclude(self, finish: Finish, message: str) -> None:
         """Put the model's own boundary after its reasoning and let it answer."""
         self._finish = finish
-        self._pass_on(self._transcript.feed(self._utf8.decode(b"", final=True)))
+        self._untold += self._transcript.feed(self._utf8.decode(b"", final=True))
         conclusion = self._transcript.conclusion(self._language)
         if conclusion is None:
             return  # the last character completed the model's own boundary
@@ -251,7 +248,7 @@ class Solver:
         self._notices.append(Notice(finish.value, message))
         self._tell(Forced(finish, message, conclusion.text.strip()))
         self._engine.append(conclusion.text, parse_special=conclusion.parse_special)
-        self._pass_on(self._transcript.feed(conclusion.text))
+        self._untold += self._transcript.feed(conclusion.text)
         self._answer()
 
     # answering
@@ -288,16 +285,13 @@ class Solver:
     def _read(self, piece: Piece) -> str:
         """Take a token's bytes. Returns: the text they completed."""
         delta = self._utf8.decode(piece.data)
-        self._pass_on(self._transcript.feed(delta))
+        self._untold += self._transcript.feed(delta)
+        if self._untold and not piece.has_next:
+            self._tell_text()
         return delta
 
-    def _pass_on(self, stretches: Iterable[Channelled]) -> None:
-        self._untold += stretches
-        if self._untold and time.perf_counter() - self._told_s >= TELL_EVERY_S:
-            self._tell_text()
-
     def _tell_text(self) -> None:
-        """Tell all text that has been held back, in one event for each channel."""
+        """Tell the text that has come together since the last time, in one event a channel."""
         for channel, group in groupby(self._untold, key=lambda stretch: stretch.channel):
             text = "".join(stretch.text for stretch in group)
             if channel == "reasoning":
@@ -305,7 +299,6 @@ class Solver:
             else:
                 self._tell(AnswerDelta(text, self._answer_tokens))
         self._untold = []
-        self._told_s = time.perf_counter()
 
     def _record(self, about: About, load_s: float, prefilled: Prefilled) -> Record:
         from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile

@@ -78,7 +78,9 @@ def qvq(*arguments: str) -> list[str]:
 
 def qvq_solve(subject: Subject) -> list[str]:
     files = ("--model", str(subject.pair.model), "--mmproj", str(subject.pair.mmproj))
-    run = ("--threads", str(subject.threads), "--no-repack", "--dialect", "heading", "--jsonl")
+    # llama-mtmd-cli sends no system prompt, so neither does qvq.
+    alike = ("--no-repack", "--dialect", "heading", "--system", "")
+    run = ("--threads", str(subject.threads), "--jsonl", *alike)
     bounds = ("--max-thinking", str(MAX_THINKING), "--max-answer", str(MAX_ANSWER))
     limits = ("--image-tokens-min", str(IMAGE_TOKENS), "--image-tokens-max", str(IMAGE_TOKENS))
     return qvq("solve", str(PICTURE), QUESTION, *files, *run, *bounds, *limits)

@@ -1,0 +1,1 @@
+"""The kinds of problems that nano learns, one module a family; each makes scenes."""

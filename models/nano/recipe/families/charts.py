@@ -1,0 +1,430 @@
+"""Bar charts and line charts: read a value, extremes, differences, sums, means."""
+
+import random
+from dataclasses import dataclass
+
+from recipe.canvas import Canvas
+from recipe.families import chart_drawing
+from recipe.problem import Exchange, Language
+from recipe.wording import confirm, double_check, joined, pick, refusal
+from recipe.words import CATEGORIES, CHINESE_CATEGORIES
+
+
+@dataclass(frozen=True, slots=True)
+class ChartScene:
+    """names and values of one series; kind: bars, lying bars or a line; step: between the ticks of
+    its axis."""
+
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    kind: str
+    step: int
+    top: int
+    is_labelled: bool
+    family: str = "chart"
+
+    def draw(self, canvas: Canvas, rng: random.Random) -> None:
+        chart_drawing.draw_chart(
+            canvas, self.names, self.values, self.kind, self.step, self.top, self.is_labelled, rng
+        )
+
+    # ------------------------------------------------------------------ exchanges
+    def opening(self, rng: random.Random, language: Language, task: str) -> str:
+        """The task, and the names that the chart has."""
+        chart = {"line": ("line chart", "折线图")}.get(self.kind, ("bar chart", "柱状图"))
+        names = joined(self.names, language)
+        return pick(
+            rng,
+            language,
+            (
+                f"So I need to find {task}. The {chart[0]} shows {names}.",
+                f"Okay, the question is about {task}. The {chart[0]} shows {names}.",
+            ),
+            (
+                f"我需要求{task}。{chart[1]}中有{names}。",
+                f"题目要求{task}。{chart[1]}中有{names}。",
+            ),
+        )
+
+    def _listing(self, language: Language, notes: list[str], what: tuple[str, str]) -> str:
+        """Every value in order, each with a running note: a small model can't search a list
+        afterwards."""
+        lines = [
+            f"{i + 1}. {name}: {value} ({note})"
+            for i, (name, value, note) in enumerate(
+                zip(self.names, self.values, notes, strict=True)
+            )
+        ]
+        lead = (
+            f"Going through the values, with {what[0]} in brackets:"
+            if language == "en"
+            else f"逐个读出，括号里是{what[1]}："
+        )
+        return "\n".join([lead, *lines])
+
+    def _at(self, i: int, language: Language) -> str:
+        name, value = self.names[i], self.values[i]
+        return f"{name} is at {value}" if language == "en" else f"{name}是 {value}"
+
+    def ask(self, rng: random.Random, language: Language) -> Exchange:
+        asks = (
+            self._value, self._value, self._value, self._extreme, self._extreme, self._extreme,
+            self._difference, self._difference, self._sum, self._total, self._mean,
+            self._range, self._above,
+        )  # fmt: skip
+        for _ in range(12):
+            exchange = rng.choice(asks)(rng, language)
+            if exchange is not None:
+                return exchange
+        return self._value(rng, language)
+
+    def _exchange(
+        self,
+        rng: random.Random,
+        language: Language,
+        question: str,
+        task: str,
+        work: tuple[str, str],
+        answer: str,
+        wrong: tuple[str, ...],
+    ) -> Exchange:
+        """Put a reply together. work: what leads to the answer, and the part of it that is checked
+        again."""
+        parts = (
+            self.opening(rng, language, task),
+            work[0],
+            double_check(rng, language) + work[1] + confirm(rng, language),
+        )
+        latex = answer if answer.lstrip("-").replace(".", "").isdigit() else f"\\text{{{answer}}}"
+        others = tuple(dict.fromkeys(w for w in wrong if w != answer))
+        return Exchange(
+            question, "\n\n".join(parts), latex, language, self.family, others, question
+        )
+
+    def _value(self, rng: random.Random, language: Language) -> Exchange:
+        i = rng.randrange(len(self.names))
+        name, value = self.names[i], self.values[i]
+        question = _ask_value(name, rng, language)
+        task = f"the value for {name}" if language == "en" else f"{name}的值"
+        work = self._at(i, language) + (
+            f", so the value is {value}." if language == "en" else f"，所以值是 {value}。"
+        )
+        wrong = tuple(str(v) for v in self.values if v != value)
+        return self._exchange(rng, language, question, task, (work, work), str(value), wrong)
+
+    def _best_so_far(self, largest: bool) -> list[str]:
+        """After each value, the best one up to there and its name."""
+        notes, best = [], 0
+        for i, value in enumerate(self.values):
+            if i == 0 or (value > self.values[best] if largest else value < self.values[best]):
+                best = i
+            notes.append(f"{self.values[best]} {self.names[best]}")
+        return notes
+
+    def _extreme(self, rng: random.Random, language: Language) -> Exchange | None:
+        """The largest or smallest: its name or its value."""
+        largest = rng.random() < 0.6
+        best = max(self.values) if largest else min(self.values)
+        name = self.names[self.values.index(best)]
+        asks_name = rng.random() < 0.6
+        if asks_name and self.values.count(best) != 1:
+            return None
+        en, zh = ("largest", "最大") if largest else ("smallest", "最小")
+        question = _ask_extreme(largest, asks_name, rng, language)
+        task = f"the {en} value" if language == "en" else f"{zh}的值"
+        end = (
+            f"The {en} value is {best}, and it belongs to {name}."
+            if language == "en"
+            else f"{zh}的值是 {best}，对应的是{name}。"
+        )
+        what = (f"the {en} so far", f"到此为止{zh}的")
+        work = f"{self._listing(language, self._best_so_far(largest), what)}\n\n{end}"
+        answer = name if asks_name else str(best)
+        wrong = (
+            tuple(n for n in self.names if n != name) if asks_name else tuple(map(str, self.values))
+        )
+        return self._exchange(rng, language, question, task, (work, end), answer, wrong)
+
+    def _difference(self, rng: random.Random, language: Language) -> Exchange:
+        i, j = rng.sample(range(len(self.names)), 2)
+        if self.values[i] < self.values[j]:
+            i, j = j, i
+        a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
+        first, second = (a, b) if rng.random() < 0.6 else (b, a)
+        question = pick(
+            rng,
+            language,
+            (
+                f"What is the difference between {first} and {second}?",
+                f"How much larger is {a} than {b}?",
+                f"How many more does {a} have than {b}?", f"By how much does {a} exceed {b}?",
+                f"Find the difference between the values of {first} and {second}.",
+                f"How many fewer does {b} have than {a}?",
+            ),
+            (f"{a}比{b}多多少？", f"{first}和{second}相差多少？", f"{b}比{a}少多少？",
+            f"求{first}与{second}的差。"),
+        )  # fmt: skip
+        task = (
+            f"the difference between {first} and {second}"
+            if language == "en"
+            else f"{first}与{second}的差"
+        )
+        work = self._two((i, j), f"{x} - {y} = {x - y}", language)
+        wrong = (str(x + y), str(x), str(y), str(x - y + self.step), str(abs(x - y - 1)))
+        return self._exchange(rng, language, question, task, (work, work), str(x - y), wrong)
+
+    def _two(self, places: tuple[int, int], steps: str, language: Language) -> str:
+        """Two readings and what is made of them."""
+        i, j = places
+        if language == "en":
+            return f"{self._at(i, language)} and {self._at(j, language)}: {steps}."
+        return f"{self._at(i, language)}，{self._at(j, language)}：{steps}。"
+
+    def _sum(self, rng: random.Random, language: Language) -> Exchange:
+        i, j = rng.sample(range(len(self.names)), 2)
+        a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
+        question = pick(
+            rng,
+            language,
+            (
+                f"What is the sum of {a} and {b}?", f"What is the total of {a} and {b}?",
+                f"How many do {a} and {b} have together?", f"Add the values of {a} and {b}.",
+                f"What is the combined value of {a} and {b}?",
+            ),
+            (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。"),
+        )  # fmt: skip
+        task = f"the sum of {a} and {b}" if language == "en" else f"{a}与{b}的和"
+        work = self._two((i, j), f"{x} + {y} = {x + y}", language)
+        wrong = (
+            str(abs(x - y)),
+            str(x + y + self.step),
+            str(x),
+            str(x + y - 1),
+            str(sum(self.values)),
+        )
+        return self._exchange(rng, language, question, task, (work, work), str(x + y), wrong)
+
+    def _running_sums(self, language: Language) -> str:
+        sums = [str(sum(self.values[: i + 1])) for i in range(len(self.values))]
+        return self._listing(language, sums, ("the sum so far", "到此为止的和"))
+
+    def _total(self, rng: random.Random, language: Language) -> Exchange:
+        total = sum(self.values)
+        question = pick(
+            rng,
+            language,
+            (
+                "What is the sum of all values?", "What is the total of all the bars?",
+                "Find the total.",
+                "What is the total of all values in the chart?", "How many are there altogether?",
+            ),
+            ("所有值的总和是多少？", "图中数据的总和是多少？", "一共有多少？"),
+        )  # fmt: skip
+        task = "the sum of all values" if language == "en" else "所有值的总和"
+        end = f"The total is {total}." if language == "en" else f"总和是 {total}。"
+        work = f"{self._running_sums(language)}\n\n{end}"
+        wrong = (
+            str(total + self.step),
+            str(total - 1),
+            str(total - self.values[-1]),
+            str(total + 10),
+        )
+        return self._exchange(rng, language, question, task, (work, end), str(total), wrong)
+
+    def _mean(self, rng: random.Random, language: Language) -> Exchange | None:
+        total, n = sum(self.values), len(self.values)
+        if 100 * total % n:
+            return None
+        mean = f"{total / n:.2f}".rstrip("0").rstrip(".")
+        question = pick(
+            rng,
+            language,
+            (
+                "What is the mean of the values?", "What is the average value?", "Find the mean.",
+                "What is the average of all values in the chart?", "Calculate the average.",
+            ),
+            ("平均值是多少？", "求这些数据的平均数。", "图中数据的平均值是多少？"),
+        )  # fmt: skip
+        task = "the mean" if language == "en" else "平均值"
+        end = (
+            f"There are {n} values, so the mean is {total} / {n} = {mean}."
+            if language == "en"
+            else f"共有 {n} 个数据，平均值是 {total} / {n} = {mean}。"
+        )
+        work = f"{self._running_sums(language)}\n\n{end}"
+        wrong = (str(total), str(total // n + 1), str(total // n + 2), str(max(self.values)))
+        return self._exchange(rng, language, question, task, (work, end), mean, wrong)
+
+    def _range(self, rng: random.Random, language: Language) -> Exchange:
+        high, low = max(self.values), min(self.values)
+        question = pick(
+            rng,
+            language,
+            (
+                "What is the difference between the largest and the smallest value?",
+                "What is the difference between the highest and lowest values?",
+                "What is the range of the values?",
+            ),
+            ("最大值和最小值相差多少？", "最大值与最小值的差是多少？", "求极差。"),
+        )  # fmt: skip
+        task = "the range" if language == "en" else "最大值与最小值的差"
+        seen = [self.values[: i + 1] for i in range(len(self.values))]
+        notes = [
+            f"{min(v)} to {max(v)}" if language == "en" else f"{min(v)} 到 {max(v)}" for v in seen
+        ]
+        end = (
+            f"The largest value is {high} and the smallest is {low}: {high} - {low} = {high - low}."
+            if language == "en"
+            else f"最大值是 {high}，最小值是 {low}：{high} - {low} = {high - low}。"
+        )
+        work = f"{self._listing(language, notes, ('the range so far', '到此为止的范围'))}\n\n{end}"
+        wrong = (str(high), str(low), str(high + low), str(high - low + self.step))
+        return self._exchange(rng, language, question, task, (work, end), str(high - low), wrong)
+
+    def _above(self, rng: random.Random, language: Language) -> Exchange:
+        limit = rng.randrange(0, self.top, self.step)
+        question = pick(
+            rng,
+            language,
+            (
+                f"How many categories have a value greater than {limit}?",
+                f"How many values are above {limit}?",
+                f"How many bars are higher than {limit}?",
+            ),
+            (f"有几项的值大于 {limit}？", f"超过 {limit} 的有几个？"),
+        )  # fmt: skip
+        task = f"how many values are above {limit}" if language == "en" else f"大于 {limit} 的个数"
+        notes = [str(sum(v > limit for v in self.values[: i + 1])) for i in range(len(self.values))]
+        n = sum(v > limit for v in self.values)
+        end = f"Above {limit} there are {n}." if language == "en" else f"大于 {limit} 的共 {n} 个。"
+        what = (f"the number above {limit} so far", f"到此为止大于 {limit} 的个数")
+        work = f"{self._listing(language, notes, what)}\n\n{end}"
+        wrong = tuple(str(v) for v in range(len(self.names) + 1))
+        return self._exchange(rng, language, question, task, (work, end), str(n), wrong)
+
+    def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
+        """A category that the chart doesn't have."""
+        group = next(
+            (g for g in (*CATEGORIES, *CHINESE_CATEGORIES) if self.names[0] in g), CATEGORIES[0]
+        )
+        others = [n for n in group if n not in self.names] or [
+            n for n in rng.choice(CATEGORIES) if n not in self.names
+        ]
+        name = rng.choice(others or ["Zebra"])
+        if rng.random() < 0.65:
+            question = _ask_value(name, rng, language)
+            task = f"the value for {name}" if language == "en" else f"{name}的值"
+        else:
+            here = rng.choice(self.names)
+            question = (
+                f"What is the difference between {here} and {name}?"
+                if language == "en"
+                else f"{here}和{name}相差多少？"
+            )
+            task = (
+                f"the difference between {here} and {name}"
+                if language == "en"
+                else f"{here}与{name}的差"
+            )
+        reason = f"There is no {name} in the chart" if language == "en" else f"图中没有{name}"
+        reasoning = f"{self.opening(rng, language, task)} {refusal(rng, language, reason)}"
+        return Exchange(question, reasoning, None, language, self.family)
+
+    def read(self, rng: random.Random, language: Language) -> Exchange:
+        question = rng.choice(
+            ("List all values of the chart.", "Write down the data of the chart.")
+        )
+        question = question if language == "en" else "列出图中的所有数据。"
+        lines = [
+            f"{i + 1}. {n}: {v}"
+            for i, (n, v) in enumerate(zip(self.names, self.values, strict=True))
+        ]
+        return Exchange(question, "\n".join(lines), None, language, self.family)
+
+
+def _ask_extreme(largest: bool, asks_name: bool, rng: random.Random, language: Language) -> str:
+    en = rng.choice(
+        ("highest", "largest", "greatest", "tallest", "biggest")
+        if largest
+        else ("lowest", "smallest", "least")
+    )
+    zh = rng.choice(("最大", "最高", "最多") if largest else ("最小", "最低", "最少"))
+    if asks_name:
+        return pick(
+            rng,
+            language,
+            (
+                f"Which category has the {en} value?", f"Which has the {en} value?",
+                f"Which bar is the {en}?",
+                f"What category is the {en}?", f"Which one has the {en} value in the chart?",
+                f"Which is the {en}?",
+            ),
+            (f"哪一项的值{zh}？", f"图中{zh}的是哪一项？", f"哪个类别的数值{zh}？"),
+        )  # fmt: skip
+    if en in ("tallest", "greatest", "least", "biggest"):
+        en = "maximum" if largest else "minimum"
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the {en} value in the chart?",
+            f"Find the {en} value.",
+            f"What is the {en} value shown?",
+        ),
+        (f"图中{zh}的值是多少？", f"{zh}的值是多少？", f"求图中{zh}的值。"),
+    )
+
+
+def _ask_value(name: str, rng: random.Random, language: Language) -> str:
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the value of {name}?", f"What is the value for {name}?",
+            f"What value does {name} have?",
+            f"How many for {name}?", f"Read the value of {name} from the chart.",
+            f"what is the value of {name}",
+            f"According to the chart, what is the value for {name}?",
+            f"What is the height of the {name} bar?",
+            f"How much is {name}?",
+        ),
+        (f"{name}的值是多少？", f"{name}是多少？", f"图中{name}对应的数值是多少？",
+        f"读出{name}的值。"),
+    )  # fmt: skip
+
+
+def make_chart(rng: random.Random, words: tuple[str, ...]) -> ChartScene:
+    """A random chart; words: for categories beside the fixed ones."""
+    n = rng.choice([3, 4, 4, 5, 5, 5, 6, 6, 7, 8])
+    u = rng.random()
+    if u < 0.68:
+        group = rng.choice(CATEGORIES)
+    elif u < 0.84:
+        group = tuple(w.capitalize() if rng.random() < 0.6 else w for w in rng.sample(words, 8))
+    else:
+        group = rng.choice(CHINESE_CATEGORIES)
+    n = min(n, len(group))
+    start = rng.randrange(len(group) - n + 1)
+    names = list(group[start : start + n]) if rng.random() < 0.6 else rng.sample(group, n)
+    step, top = rng.choice(
+        [(1, 6), (1, 8), (1, 10), (2, 10), (2, 12), (2, 14), (5, 20), (5, 25), (5, 30), (5, 35),
+        (10, 40), (10, 50),
+         (10, 60), (20, 80), (20, 100), (10, 100), (20, 100), (25, 150), (50, 200), (20, 120)]
+    )  # fmt: skip
+    is_labelled = rng.random() < 0.5
+    grain = 1
+    if not is_labelled:
+        grain = {
+            1: 1,
+            2: 1,
+            5: rng.choice([1, 5]),
+            10: rng.choice([2, 5, 10]),
+            20: rng.choice([5, 10]),
+            25: 5,
+            50: 10,
+        }[step]
+    values = tuple(
+        grain * rng.randint(0 if rng.random() < 0.1 else 1, top // grain) for _ in range(n)
+    )
+    kind = rng.choices(["bars", "lying bars", "line"], [50, 20, 30])[0]
+    return ChartScene(tuple(names), values, kind, step, top, is_labelled)

@@ -1,0 +1,78 @@
+"""The arithmetic of polygons, and what they are called."""
+
+import math
+
+from recipe.problem import Language
+
+
+def length_in(text: str) -> int | None:
+    digits = text.split(" ")[0].rstrip("°cm")
+    return int(digits) if digits.isdigit() else None
+
+
+def tidy(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def square_root(square: int) -> tuple[str, str]:
+    """A square root as plain text and LaTeX, reduced."""
+    whole = math.isqrt(square)
+    if whole * whole == square:
+        return str(whole), str(whole)
+    outside = next(k for k in range(whole, 0, -1) if square % (k * k) == 0)
+    inside = square // (outside * outside)
+    factor = "" if outside == 1 else str(outside)
+    return f"{factor}√{inside}", f"{factor}\\sqrt{{{inside}}}"
+
+
+def figure_name(figure: str, language: Language) -> str:
+    if language == "en":
+        return figure
+    return {
+        "triangle": "三角形", "quadrilateral": "四边形", "pentagon": "五边形", "hexagon": "六边形",
+        "rectangle": "长方形",
+        "square": "正方形", "parallelogram": "平行四边形", "trapezoid": "梯形",
+    }[figure]  # fmt: skip
+
+
+def area_of(
+    figure: str, sides: list[int | None], right: int, height: int | None
+) -> tuple[tuple[str, str], str, float]:
+    """Returns: the rule in both languages, the arithmetic, the area."""
+    marked = [s for s in sides if s is not None]
+    if figure == "rectangle":
+        a, b = marked[:2]
+        return ("The area is length times width", "面积等于长乘宽"), f"{a} * {b} = {a * b}", a * b
+    if figure == "square":
+        a = marked[0]
+        return ("The area is the side squared", "面积等于边长的平方"), f"{a} * {a} = {a * a}", a * a
+    if figure == "parallelogram" and height is not None:
+        a = marked[0]
+        return (
+            ("The area is base times height", "面积等于底乘高"),
+            f"{a} * {height} = {a * height}",
+            a * height,
+        )
+    if figure == "trapezoid" and height is not None:
+        a, b = marked[0], marked[-1]
+        area = (a + b) * height / 2
+        twice = (a + b) * height
+        steps = f"{a} + {b} = {a + b}, {a + b} * {height} = {twice}, {twice} / 2 = {tidy(area)}"
+        return (
+            (
+                "The area is half the sum of the parallel sides times the height",
+                "面积等于上下底之和乘高的一半",
+            ),
+            steps,
+            area,
+        )
+    if height is not None:
+        a, b = marked[0], height
+    else:
+        a, b = sorted(s for i, s in enumerate(sides) if s is not None and i != (right + 1) % 3)
+    area = a * b / 2
+    return (
+        ("The area is half of base times height", "面积等于底乘高的一半"),
+        f"{a} * {b} = {a * b}, {a * b} / 2 = {tidy(area)}",
+        area,
+    )

@@ -1,0 +1,341 @@
+"""Triangles and polygons with marked lengths and angles: missing angle, perimeter, Pythagoras,
+area."""
+
+import math
+import random
+from dataclasses import dataclass
+
+from recipe.canvas import Canvas
+from recipe.families import polygon_drawing
+from recipe.families.polygon_arithmetic import area_of, figure_name, length_in, square_root, tidy
+from recipe.problem import Exchange, Language
+from recipe.wording import confirm, double_check, joined, pick, refusal
+
+TRIPLES = ((3, 4, 5), (6, 8, 10), (5, 12, 13), (9, 12, 15), (8, 15, 17), (12, 16, 20), (7, 24, 25),
+(15, 20, 25),
+            (10, 24, 26), (20, 21, 29), (18, 24, 30), (16, 30, 34), (9, 40, 41), (12, 35,
+            37))  # fmt: skip
+_NAMES_BY_SIDES = {
+    3: ("triangle", "三角形"),
+    4: ("quadrilateral", "四边形"),
+    5: ("pentagon", "五边形"),
+    6: ("hexagon", "六边形"),
+}
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonScene:
+    """task: what it is about. corners: shares of the area. sides and angles: what is written, ""
+    for nothing.
+
+    sides[i] joins corner i and i + 1. right: the corner with a square mark, or -1. height: a
+    dashed height's
+    length, or "". names: letters at the corners, or "".
+    """
+
+    task: str
+    corners: tuple[Point, ...]
+    names: str
+    sides: tuple[str, ...]
+    angles: tuple[str, ...]
+    right: int = -1
+    height: str = ""
+    unit: str = ""
+    figure: str = "triangle"
+    family: str = "polygon"
+
+    def draw(self, canvas: Canvas, rng: random.Random) -> None:
+        polygon_drawing.draw_polygon(self, canvas, rng)
+
+    # ------------------------------------------------------------------ exchanges
+    def ask(self, rng: random.Random, language: Language) -> Exchange:
+        return {
+            "angle": self._ask_angle,
+            "perimeter": self._ask_perimeter,
+            "pythagoras": self._ask_pythagoras,
+            "area": self._ask_area,
+        }[self.task](rng, language)
+
+    def _side_name(self, i: int) -> str:
+        return self.names[i] + self.names[(i + 1) % len(self.names)] if self.names else ""
+
+    def _survey(self, language: Language) -> str:
+        """Everything that is written in the picture."""
+        figure = figure_name(self.figure, language)
+        en = language == "en"
+        parts = []
+        for i, text in enumerate(self.sides):
+            if text:
+                parts.append(f"{self._side_name(i)} = {text}" if self.names else text)
+        angles = []
+        for i, text in enumerate(self.angles):
+            if text:
+                angles.append(f"∠{self.names[i]} = {text}" if self.names else text)
+        if self.right >= 0:
+            right = (
+                f"∠{self.names[self.right]} = 90°"
+                if self.names
+                else ("a right angle" if en else "一个直角")
+            )
+            angles.append(right)
+        named = (
+            f"{figure} {self.names}"
+            if self.names and en
+            else figure + (f" {self.names}" if self.names else "")
+        )
+        said = []
+        if parts:
+            said.append(("the sides " if en else "边长 ") + joined(parts, language))
+        if angles:
+            said.append(("the angles " if en else "角 ") + joined(angles, language))
+        if self.height:
+            said.append(("the height " if en else "高 ") + self.height)
+        if not said:
+            return (
+                f"The picture shows a {named} without any measures."
+                if en
+                else f"图中是{named}，没有标出任何数据。"
+            )
+        if en:
+            return f"The picture shows a {named} with {' and '.join(said)}."
+        return f"图中是{named}，标有{'，'.join(said)}。"
+
+    def _reply(
+        self, goal: tuple[str, str], work: str, rng: random.Random, language: Language
+    ) -> str:
+        start = pick(
+            rng,
+            language,
+            (f"So I need to find {goal[0]}.", f"Okay, I have to find {goal[0]}."),
+            (f"我需要求{goal[1]}。", f"题目要求{goal[1]}。"),
+        )
+        survey = self._survey(language)
+        return "\n\n".join(
+            (
+                f"{start} {survey}",
+                work,
+                f"{double_check(rng, language)}{work}{confirm(rng, language)}",
+            )
+        )
+
+    def _ask_angle(self, rng: random.Random, language: Language) -> Exchange:
+        hole = next(i for i, t in enumerate(self.angles) if not t[:1].isdigit() and i != self.right)
+        mark, name = self.angles[hole], self.names[hole] if self.names else ""
+        known = [90 if i == self.right else int(t[:-1] if t.endswith("°") else t)
+                 for i, t in enumerate(self.angles) if i != hole]  # fmt: skip
+        n = len(self.corners)
+        total = 180 * (n - 2)
+        answer = total - sum(known)
+        en = [f"Find the missing angle of the {self.figure}.", "What is the missing angle?",
+        "Find the missing angle.",
+              "How many degrees is the missing angle?", "find the unknown angle"]  # fmt: skip
+        zh = [
+            "求未知的角。",
+            "未知角是多少度？",
+            f"求{figure_name(self.figure, 'zh')}中缺失的角度。",
+        ]
+        if mark and mark != "?":
+            en = [
+                f"Find {mark}.",
+                f"What is {mark}?",
+                f"find the value of {mark}",
+                f"What is the size of angle {mark}?",
+            ]
+            zh = [f"求 {mark} 的值。", f"{mark} 等于多少度？", f"角 {mark} 是多少度？"]
+        elif name:
+            en += [
+                f"What is angle {name}?",
+                f"Find angle {name}.",
+                f"Find ∠{name}.",
+                f"What is the measure of angle {name}?",
+            ] * 2
+            zh += [f"∠{name} 是多少度？", f"求∠{name}的度数。", f"求角{name}。"] * 2
+        question = pick(rng, language, en, zh)
+        sums, so_far = [], known[0]
+        for value in known[1:]:
+            sums.append(f"{so_far} + {value} = {so_far + value}")
+            so_far += value
+        steps = joined([*sums, f"{total} - {so_far} = {answer}"], language)
+        figure = figure_name(self.figure, language)
+        work = (
+            f"The angles of a {figure} add up to {total}°: {steps}. "
+            f"So the missing angle is {answer}°."
+            if language == "en"
+            else f"{figure}的内角和是 {total}°：{steps}。所以未知角是 {answer}°。"
+        )
+        goal = (
+            f"angle {name}" if name else "the missing angle",
+            f"角 {name}" if name else "未知角",
+        )
+        wrong = tuple(
+            f"{v}^\\circ"
+            for v in (answer + 10, abs(answer - 10), abs(180 - answer), so_far, answer + 5)
+        )
+        reasoning = self._reply(goal, work, rng, language)
+        return Exchange(
+            question, reasoning, f"{answer}^\\circ", language, self.family, wrong, question
+        )
+
+    def _ask_perimeter(self, rng: random.Random, language: Language) -> Exchange:
+        lengths = [length_in(t) or 0 for t in self.sides]
+        figure = figure_name(self.figure, language)
+        question = pick(
+            rng,
+            language,
+            (
+                f"What is the perimeter of the {self.figure}?",
+                f"Find the perimeter of the {self.figure}.",
+                "Find the perimeter.", "What is the perimeter?",
+                "what is the perimeter of this shape?",
+            ),
+            (f"求{figure}的周长。", "周长是多少？", f"这个{figure}的周长是多少？"),
+        )  # fmt: skip
+        sums, so_far = [], lengths[0]
+        for value in lengths[1:]:
+            sums.append(f"{so_far} + {value} = {so_far + value}")
+            so_far += value
+        steps = joined(sums, language)
+        work = (
+            f"The perimeter is the sum of all sides: {steps}. So it is {so_far}."
+            if language == "en"
+            else f"周长是所有边长之和：{steps}。所以周长是 {so_far}。"
+        )
+        reasoning = self._reply(("the perimeter", "周长"), work, rng, language)
+        wrong = tuple(
+            self._with_unit(v) for v in (so_far + 1, so_far - lengths[-1], so_far + 2, so_far - 1)
+        )
+        return Exchange(
+            question, reasoning, self._with_unit(so_far), language, self.family, wrong, question
+        )
+
+    def _with_unit(self, value: float | str, power: str = "") -> str:
+        return f"{value}\\text{{ {self.unit}}}{power}" if self.unit else str(value)
+
+    def _ask_pythagoras(self, rng: random.Random, language: Language) -> Exchange:
+        hole = next(i for i, t in enumerate(self.sides) if length_in(t) is None)
+        opposite = (self.right + 1) % 3
+        mark, name = self.sides[hole], self._side_name(hole)
+        en = [
+            "Find the missing side.",
+            "What is the length of the missing side?",
+            "find the unknown side length",
+        ]
+        zh = ["求未知边的长度。", "未知的边长是多少？"]
+        if hole == opposite:
+            en += ["Find the hypotenuse.", "What is the length of the hypotenuse?"]
+            zh += ["求斜边的长。", "斜边是多少？"]
+        if mark and mark != "?":
+            en = [
+                f"Find {mark}.",
+                f"What is {mark}?",
+                f"Find the value of {mark}.",
+                f"Find the length {mark}.",
+            ]
+            zh = [f"求 {mark}。", f"{mark} 等于多少？", f"求 {mark} 的长度。"]
+        elif name:
+            en += [
+                f"Find {name}.",
+                f"What is the length of {name}?",
+                f"How long is side {name}?",
+            ] * 2
+            zh += [f"求 {name} 的长。", f"{name} 是多少？", f"边 {name} 有多长？"] * 2
+        question = pick(rng, language, en, zh)
+        a, b = sorted(length_in(t) or 0 for i, t in enumerate(self.sides) if i != hole)
+        if hole == opposite:
+            square = a * a + b * b
+            sums = f"{a}^2 + {b}^2 = {a * a} + {b * b} = {square}"
+        else:
+            square = b * b - a * a
+            sums = f"{b}^2 - {a}^2 = {b * b} - {a * a} = {square}"
+        plain, latex = square_root(square)
+        work = (
+            f"By the Pythagorean theorem, the square of the missing side is {sums}, and "
+            f"its root is {plain}."
+            if language == "en"
+            else f"由勾股定理，未知边的平方是 {sums}，开方得 {plain}。"
+        )
+        goal = (
+            f"the side {name}" if name else "the missing side",
+            f"边 {name}" if name else "未知边",
+        )
+        near = math.isqrt(square)
+        wrong = tuple(
+            self._with_unit(v)
+            for v in (near + 1, abs(near - 1), a + b, near + 2)
+            if str(v) != latex
+        )
+        reasoning = self._reply(goal, work, rng, language)
+        return Exchange(
+            question, reasoning, self._with_unit(latex), language, self.family, wrong, question
+        )
+
+    def _ask_area(self, rng: random.Random, language: Language) -> Exchange:
+        figure = figure_name(self.figure, language)
+        question = pick(
+            rng,
+            language,
+            (f"What is the area of the {self.figure}?", f"Find the area of the {self.figure}.",
+            "Find the area.",
+             "What is the area?", "calculate the area of this shape"),
+            (f"求{figure}的面积。", "面积是多少？", f"这个{figure}的面积是多少？"),
+        )  # fmt: skip
+        numbers = [length_in(t) for t in self.sides]
+        rules, steps, area = area_of(self.figure, numbers, self.right, length_in(self.height))
+        rule = rules[0] if language == "en" else rules[1]
+        work = f"{rule}: {steps}." if language == "en" else f"{rule}：{steps}。"
+        reasoning = self._reply(("the area", "面积"), work, rng, language)
+        power = "^2" if self.unit else ""
+        wrong = tuple(
+            self._with_unit(v, power) for v in (area + 2, f"{tidy(2 * area)}", area + 5, area + 1)
+        )
+        return Exchange(
+            question,
+            reasoning,
+            self._with_unit(tidy(area), power),
+            language,
+            self.family,
+            wrong,
+            question,
+        )
+
+    def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
+        """Something that the marked numbers don't determine."""
+        figure = figure_name(self.figure, language)
+        if self.task in ("angle",):
+            what = rng.choice(
+                (
+                    ("the perimeter", "周长"),
+                    ("the area", "面积"),
+                    ("the longest side", "最长边的长"),
+                )
+            )
+            reason = ("No lengths are marked", "图中没有标出边长")
+        elif self.task == "perimeter":
+            what = rng.choice(
+                (("the largest angle", "最大的角"), ("the smallest angle", "最小的角"))
+            )
+            reason = ("No angles are marked", "图中没有标出角度")
+        else:
+            letter = rng.choice([c for c in "KLMNUVWZ" if c not in self.names])
+            what = (f"the radius of circle {letter}", f"圆 {letter} 的半径")
+            reason = ("There is no circle in the picture", "图中没有圆")
+        question = pick(
+            rng,
+            language,
+            (
+                f"What is {what[0]} of the {self.figure}?",
+                f"Find {what[0]}.",
+                f"Find {what[0]} of the {self.figure}.",
+            ),
+            (f"求{figure}的{what[1]}。", f"{what[1]}是多少？"),
+        )
+        start = f"So I need to find {what[0]}." if language == "en" else f"我需要求{what[1]}。"
+        said = reason[0] if language == "en" else reason[1]
+        reasoning = f"{start} {self._survey(language)} {refusal(rng, language, said)}"
+        return Exchange(question, reasoning, None, language, self.family)
+
+    def read(self, rng: random.Random, language: Language) -> Exchange:
+        question = rng.choice(("What is marked in the figure?", "List the marked measures."))
+        question = question if language == "en" else "图中标出了哪些数据？"
+        return Exchange(question, self._survey(language), None, language, self.family)

@@ -1,0 +1,355 @@
+"""Scattered shapes: counting and comparing by colour and kind.
+
+The reply lists the shapes from left to right and keeps the running count in brackets: a list in a
+fixed order is
+something a small model can write down, but it can't search it afterwards.
+"""
+
+import math
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+from recipe.canvas import Box, Canvas
+from recipe.look import Rgb
+from recipe.problem import Exchange, Language
+from recipe.wording import confirm, double_check, joined, pick, refusal
+from recipe.words import COLORS, KINDS
+
+_ROLE = 120
+_RGB: dict[str, tuple[Rgb, ...]] = {
+    "red": ((220, 30, 30), (255, 0, 0), (214, 39, 40), (200, 0, 20), (230, 60, 50)),
+    "blue": ((30, 60, 220), (0, 0, 255), (31, 119, 180), (65, 105, 225), (20, 90, 200)),
+    "green": ((30, 150, 50), (0, 128, 0), (44, 160, 44), (60, 180, 75), (0, 200, 0)),
+    "yellow": ((255, 225, 25), (255, 255, 0), (240, 210, 30), (255, 215, 0)),
+    "orange": ((255, 140, 0), (255, 165, 0), (245, 130, 48), (255, 127, 14)),
+    "purple": ((128, 0, 128), (145, 30, 180), (148, 60, 200), (120, 40, 160)),
+    "pink": ((255, 105, 180), (255, 150, 200), (255, 182, 193), (250, 120, 170)),
+    "black": ((0, 0, 0), (20, 20, 20), (35, 35, 35)),
+    "gray": ((128, 128, 128), (150, 150, 150), (110, 110, 110)),
+    "brown": ((139, 69, 19), (120, 70, 30), (150, 75, 0), (140, 86, 75)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """x, y: the middle, as shares of the area; size: half its width, as a share of the smaller
+    side."""
+
+    kind: int
+    color: int
+    x: float
+    y: float
+    size: float
+
+    def named(self, language: Language) -> str:
+        if language == "en":
+            return f"{COLORS[self.color][0]} {KINDS[self.kind][0]}"
+        return COLORS[self.color][1] + KINDS[self.kind][2]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is counted: a colour, a kind, both, or (neither) everything."""
+
+    color: int | None
+    kind: int | None
+
+    def matches(self, shape: Shape) -> bool:
+        return self.color in (None, shape.color) and self.kind in (None, shape.kind)
+
+    def named(self, language: Language) -> str:
+        if language == "en":
+            color = "" if self.color is None else COLORS[self.color][0] + " "
+            return color + ("shapes" if self.kind is None else KINDS[self.kind][1])
+        color = "" if self.color is None else COLORS[self.color][1]
+        if self.kind is None:
+            return (color + "的图形") if color else "图形"
+        return color + KINDS[self.kind][2]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapesScene:
+    """Shapes from left to right."""
+
+    shapes: tuple[Shape, ...]
+    family: str = "shapes"
+
+    def draw(self, canvas: Canvas, rng: random.Random) -> None:
+        area = canvas.area
+        width, height = area.right - area.left, area.bottom - area.top
+        style = rng.choices(["filled", "edged", "hollow"], [60, 25, 15])[0]
+        tilt = rng.random() < 0.25
+        for i, shape in enumerate(self.shapes):
+            half = shape.size * min(width, height)
+            x, y = area.left + shape.x * width, area.top + shape.y * height
+            color = rng.choice(_RGB[COLORS[shape.color][0]])
+            _draw_shape(
+                canvas,
+                KINDS[shape.kind][0],
+                x,
+                y,
+                half,
+                color,
+                style,
+                rng.uniform(-25, 25) if tilt else 0,
+            )
+            mark = Box(x - half * 0.7, y - half * 0.7, x + half * 0.7, y + half * 0.7)
+            canvas.mark(mark, value=i + 1, key=i + 1, role=_ROLE + shape.color * 16 + shape.kind)
+
+    def _listing(
+        self, rng: random.Random, language: Language, wanted: tuple[_Wanted, ...] = ()
+    ) -> str:
+        """Every shape, with the running counts of what is wanted."""
+        start = pick(
+            rng,
+            language,
+            (
+                "Let me go through the shapes from left to right:",
+                "From left to right, I see these shapes:",
+            ),
+            ("我从左到右列出所有图形：", "从左到右，图中有这些图形："),
+        )
+        lines = []
+        counts = [0] * len(wanted)
+        for i, shape in enumerate(self.shapes):
+            counts = [n + w.matches(shape) for n, w in zip(counts, wanted, strict=True)]
+            note = f" ({', '.join(map(str, counts))})" if wanted else ""
+            lines.append(f"{i + 1}. {shape.named(language)}{note}")
+        return "\n".join([start, *lines])
+
+    def _tally(self, wanted: _Wanted, language: Language) -> tuple[str, int]:
+        """A sentence with the count, and the count."""
+        n = sum(wanted.matches(s) for s in self.shapes)
+        name = wanted.named(language)
+        return (f"The number of {name} is {n}." if language == "en" else f"{name}共 {n} 个。"), n
+
+    def _wanted(self, rng: random.Random) -> _Wanted:
+        shape = rng.choice(self.shapes)
+        u = rng.random()
+        return _Wanted(
+            shape.color if u < 0.65 else None, shape.kind if u < 0.35 or u > 0.65 else None
+        )
+
+    def ask(self, rng: random.Random, language: Language) -> Exchange:
+        u = rng.random()
+        if u < 0.55:
+            return self._count(self._wanted(rng), rng, language)
+        if u < 0.68:
+            return self._count(_Wanted(None, None), rng, language)
+        return self._compare(rng, language) if u < 0.88 else self._most(rng, language)
+
+    def _finish(
+        self,
+        question: str,
+        wanted: tuple[_Wanted, ...],
+        work: str,
+        answer: str,
+        wrong: tuple[str, ...],
+        rng: random.Random,
+        language: Language,
+    ) -> Exchange:
+        goal = joined([w.named(language) for w in wanted], language)
+        if wanted:
+            goal = f"I have to count the {goal}. " if language == "en" else f"我需要数{goal}。"
+        reasoning = "\n\n".join(
+            (
+                goal + self._listing(rng, language, wanted),
+                work,
+                double_check(rng, language) + work + confirm(rng, language),
+            )
+        )
+        return Exchange(question, reasoning, answer, language, self.family, wrong)
+
+    def _count(self, wanted: _Wanted, rng: random.Random, language: Language) -> Exchange:
+        name = wanted.named(language)
+        question = pick(
+            rng,
+            language,
+            (
+                f"How many {name} are there?", f"Count the {name}.",
+                f"how many {name} are in the picture?",
+                f"How many {name} can you see in the image?", f"What is the number of {name}?",
+            ),
+            (f"图中有几个{name}？", f"有多少个{name}？", f"数一数{name}的个数。",
+            f"图片里一共有几个{name}？"),
+        )  # fmt: skip
+        counted: tuple[_Wanted, ...] = (wanted,)
+        if wanted == _Wanted(None, None):
+            question = question.replace(
+                "shapes", rng.choice(("shapes", "shapes", "objects", "figures"))
+            )
+            n, counted = len(self.shapes), ()
+            work = f"That makes {n} shapes." if language == "en" else f"一共 {n} 个图形。"
+        else:
+            work, n = self._tally(wanted, language)
+        wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2, n + 3) if v >= 0)
+        return self._finish(question, counted, work, str(n), wrong, rng, language)
+
+    def _compare(self, rng: random.Random, language: Language) -> Exchange:
+        """How many more of one than of another, or whether there are more."""
+        first, second = self._wanted(rng), self._wanted(rng)
+        by_color = rng.random() < 0.5
+        a, b = rng.choice(self.shapes), rng.choice(self.shapes)
+        if by_color:
+            first, second = _Wanted(a.color, None), _Wanted(b.color, None)
+        else:
+            first, second = _Wanted(None, a.kind), _Wanted(None, b.kind)
+        if first == second:
+            return self._count(first, rng, language)
+        one, n = self._tally(first, language)
+        two, m = self._tally(second, language)
+        p, q = first.named(language), second.named(language)
+        if rng.random() < 0.5:
+            if n < m:
+                first, second, one, two, n, m, p, q = second, first, two, one, m, n, q, p
+            question = pick(
+                rng,
+                language,
+                (
+                    f"How many more {p} than {q} are there?",
+                    f"How many more {p} are there than {q}?",
+                ),
+                (f"{p}比{q}多几个？", f"{p}比{q}多多少个？"),
+            )
+            work = (
+                f"{one} {two} {n} - {m} = {n - m}."
+                if language == "en"
+                else f"{one}{two}{n} - {m} = {n - m}。"
+            )
+            wrong = tuple(str(v) for v in (n - m + 1, n + m, n, n - m + 2))
+            return self._finish(question, (first, second), work, str(n - m), wrong, rng, language)
+        question = pick(
+            rng,
+            language,
+            (f"Are there more {p} than {q}?", f"Are there more {p} or {q}?"),
+            (f"{p}比{q}多吗？",),
+        )
+        if " or " in question:
+            same = "the same number"
+            answer = p if n > m else q if m > n else same
+            wrong = tuple(w for w in (p, q, same) if w != answer)
+        else:
+            yes, no = ("Yes", "No") if language == "en" else ("是", "否")
+            answer, wrong = (yes, (no,)) if n > m else (no, (yes,))
+        verb = (">" if n > m else "<") if n != m else "="
+        work = f"{one} {two} {n} {verb} {m}." if language == "en" else f"{one}{two}{n} {verb} {m}。"
+        return self._finish(
+            question, (first, second), work, f"\\text{{{answer}}}", wrong, rng, language
+        )
+
+    def _most(self, rng: random.Random, language: Language) -> Exchange:
+        """Which colour or kind there is most of."""
+        by_color = rng.random() < 0.5
+        counts = Counter(s.color if by_color else s.kind for s in self.shapes)
+        ranked = counts.most_common()
+        if not 2 <= len(ranked) <= 4 or ranked[0][1] == ranked[1][1]:
+            return self._count(self._wanted(rng), rng, language)
+        en = language == "en"
+        names = [
+            (COLORS[i][0] if en else COLORS[i][1])
+            if by_color
+            else (KINDS[i][1] if en else KINDS[i][2])
+            for i, _ in ranked
+        ]
+        what = ("color", "颜色") if by_color else ("shape", "形状")
+        question = pick(
+            rng,
+            language,
+            (f"Which {what[0]} appears most often?", f"What is the most common {what[0]}?"),
+            (f"哪种{what[1]}最多？", f"图中最多的{what[1]}是什么？"),
+        )
+        tally = ", ".join(f"{n}: {c}" for n, (_, c) in zip(names, ranked, strict=True))
+        work = f"Counting each {what[0]}: {tally}." if en else f"各种{what[1]}的个数：{tally}。"
+        wanted = tuple(_Wanted(i, None) if by_color else _Wanted(None, i) for i, _ in ranked)
+        return self._finish(
+            question, wanted, work, f"\\text{{{names[0]}}}", tuple(names[1:]), rng, language
+        )
+
+    def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
+        """Something other than a count, about the same picture."""
+        question = pick(
+            rng,
+            language,
+            (
+                "What is the area of the largest shape?",
+                "What are the coordinates of the red circle?",
+                "What is the perimeter of the square?",
+                "How many degrees is the angle of the triangle?",
+                "What is the length of its side?",
+            ),
+            ("最大图形的面积是多少？", "正方形的周长是多少？", "三角形的角是多少度？"),
+        )  # fmt: skip
+        reason = "The shapes carry no measures" if language == "en" else "图中的图形没有标出尺寸"
+        return Exchange(question, refusal(rng, language, reason), None, language, self.family)
+
+    def read(self, rng: random.Random, language: Language) -> Exchange:
+        question = (
+            "List all shapes from left to right." if language == "en" else "从左到右列出所有图形。"
+        )
+        return Exchange(question, self._listing(rng, language), None, language, self.family)
+
+
+_CORNERS = {"triangle": 3, "square": 4, "diamond": 4, "pentagon": 5, "hexagon": 6}
+
+
+def _draw_shape(
+    canvas: Canvas, kind: str, x: float, y: float, half: float, color: Rgb, style: str, tilt: float
+) -> None:
+    fill = None if style == "hollow" else color
+    edge: Rgb | None = {"hollow": color, "edged": canvas.look.ink}.get(style)
+    width = 2.4 if style == "hollow" else 1.2
+    if kind in ("circle", "oval"):
+        flat = half * (0.58 if kind == "oval" else 1)
+        canvas.ellipse(Box(x - half, y - flat, x + half, y + flat), fill, edge, width)
+        return
+    canvas.polygon(_outline(kind, x, y, half, math.radians(tilt)), fill, edge, width)
+
+
+def _outline(kind: str, x: float, y: float, half: float, tilt: float) -> list[tuple[float, float]]:
+    """Corners of a polygon with its middle at (x, y)."""
+    if kind in ("square", "rectangle"):
+        tall = half * (0.9 if kind == "square" else 0.55)
+        wide = half * (0.9 if kind == "square" else 1)
+        corners = [(-wide, -tall), (wide, -tall), (wide, tall), (-wide, tall)]
+    elif kind == "star":
+        corners = []
+        for i in range(10):
+            radius = half * (1 if i % 2 == 0 else 0.42)
+            angle = -math.pi / 2 + math.pi * i / 5
+            corners.append((radius * math.cos(angle), radius * math.sin(angle)))
+    else:
+        n = _CORNERS[kind]
+        angles = [-math.pi / 2 + 2 * math.pi * i / n for i in range(n)]
+        squeeze = 0.75 if kind == "diamond" else 1
+        corners = [(half * squeeze * math.cos(a), half * math.sin(a)) for a in angles]
+    c, s = math.cos(tilt), math.sin(tilt)
+    return [(x + c * dx - s * dy, y + s * dx + c * dy) for dx, dy in corners]
+
+
+def make_shapes(rng: random.Random) -> ShapesScene:
+    """A random scatter without overlaps whose order from left to right is plain."""
+    n = rng.choices(range(2, 15), [2, 4, 6, 8, 9, 9, 9, 9, 8, 8, 7, 5, 4])[0]
+    n_colors, n_kinds = rng.randint(1, 5), rng.randint(1, 4)
+    colors = rng.sample(range(len(COLORS)), n_colors)
+    kinds = rng.sample(range(len(KINDS)), n_kinds)
+    columns = rng.random() < 0.25
+    shapes: list[Shape] = []
+    base = rng.uniform(0.05, 0.14)
+    xs = [(i + 0.5) / n for i in range(n)]
+    for i in range(n):
+        for _ in range(60):
+            size = base * rng.uniform(0.75, 1.25)
+            if columns:
+                size, x = min(size, 0.4 / n + 0.02), xs[i]
+            else:
+                x = rng.uniform(size + 0.02, 0.98 - size)
+            y = rng.uniform(size + 0.02, 0.98 - size)
+            if all(
+                ((x - s.x) ** 2 + (y - s.y) ** 2) ** 0.5 > (size + s.size) * 1.08
+                and abs(x - s.x) > 0.016
+                for s in shapes
+            ):
+                shapes.append(Shape(rng.choice(kinds), rng.choice(colors), x, y, size))
+                break
+    return ShapesScene(tuple(sorted(shapes, key=lambda s: s.x)))

@@ -1,0 +1,116 @@
+"""The many ways to ask for h'(2)."""
+
+import random
+
+from recipe.families.derivatives import Definition
+from recipe.problem import Language
+from recipe.wording import capitalize, pick
+
+
+def ask_for(target: str, rng: random.Random, language: Language) -> str:
+    return pick(
+        rng,
+        language,
+        (
+            f"find {target}", f"Find {target}.", f"what is {target}?", f"What is {target}?",
+            f"compute {target}",
+            f"Compute {target}.", f"evaluate {target}", f"Calculate {target}.",
+            f"Determine {target}.",
+            f"What is the value of {target}?", f"Find the value of {target}.",
+            f"find {target} using the table",
+        ),
+        (f"求 {target}", f"求{target}。", f"求 {target} 的值。", f"计算 {target}",
+        f"{target} 等于多少？",
+        f"{target}是多少？"),
+    )  # fmt: skip
+
+
+def question_about(
+    d: Definition, names: tuple[str, str], rng: random.Random, language: Language
+) -> str:
+    """One wording of the question with its definition."""
+    target = d.target()
+    find = ask_for(target, rng, language)
+    if not d.is_value and rng.random() < 0.1:
+        find = pick(
+            rng,
+            language,
+            (
+                f"find the derivative of {d.result} at x = {d.x}",
+                f"What is the derivative of {d.result}(x) at x = {d.x}?",
+            ),
+            (f"求 {d.result}(x) 在 x = {d.x} 处的导数。",),
+        )
+    times = rng.choice((" * ", " · ", "", "*", " ", " × ", "·", " * "))
+    equation = d.equation(times)
+    u = rng.random()
+    if d.rule in ("product", "quotient", "sum", "difference") and u < 0.08:
+        sign = {
+            "product": rng.choice(("", "·", "*")),
+            "quotient": "/",
+            "sum": "+",
+            "difference": "-",
+        }[d.rule]
+        equation = f"{d.result} = {d.first}{sign}{d.second}"
+    elif u < 0.2:
+        equation = equation.replace(" ", "")
+    elif u < 0.36:
+        equation = "$" + d.equation(" \\cdot ").replace("^2", "^{2}") + "$"
+        if d.rule == "quotient" and rng.random() < 0.7:
+            equation = f"$h(x) = \\frac{{{d.first}(x)}}{{{d.second}(x)}}$".replace(
+                "h(", f"{d.result}(", 1
+            )
+        find = find.replace(target, f"${target}$") if rng.random() < 0.7 else find
+    elif u < 0.4 and d.rule == "chain":
+        equation = f"{d.result} = {d.first} ∘ {d.second}"
+    if rng.random() < 0.1:
+        find = find.replace("'", "′")
+    f, g = names
+    if language == "zh":
+        long = rng.choice(
+            (
+                "",
+                "",
+                "",
+                f"表格给出了函数 {f} 和 {g} 及其导数的值。",
+                "根据表格，",
+                "如图所示，",
+                f"已知 {f}(x)、{g}(x) 的部分函数值如表所示，",
+            )
+        )
+        return long + rng.choice(
+            (
+                f"已知 {equation}，{find}",
+                f"设 {equation}，{find}",
+                f"若 {equation}，{find}",
+                f"{equation}，{find}",
+            )
+        )
+    lead = rng.choice(("Given", "Given", "Given that", "given", "If", "Let", "Suppose"))
+    find_low = find[:1].lower() + find[1:]
+    body = rng.choice(
+        (
+            f"{lead} {equation}, {find_low}", f"{lead} {equation}, {find_low}",
+            f"Let {equation}. {capitalize(find)}",
+            f"{equation}. {capitalize(find)}", f"{equation}, {find_low}",
+            f"{capitalize(find.rstrip('.?'))} if {equation}.",
+            f"{capitalize(find.rstrip('.?'))} where {equation}.",
+            f"Define {equation}. {capitalize(find)}",
+        )
+    )  # fmt: skip
+    long = rng.choice(
+        (
+            "", "", "", "", "Use the table. ", "Using the table below: ", "From the table: ",
+            f"The table above gives values of the functions {f} and {g} and their "
+            f"derivatives at selected values of x. ",
+            f"The table shows selected values of the differentiable functions {f} and {g}. ",
+            f"Selected values of {f}, {g} and their derivatives are given in the table. ",
+            f"The functions {f} and {g} are differentiable. Some of their values are "
+            f"shown in the image. ",
+            f"Consider the table of values of {f}(x), {f}'(x), {g}(x) and {g}'(x) in the picture. ",
+        )
+    )  # fmt: skip
+    tail = rng.choice(
+        ("", "", "", "", "", " Show your work.", " Explain step by step.", " Think step by step.")
+    )
+    return long + body + tail

@@ -54,6 +54,9 @@ N_BYTES = len(MODEL) + len(MMPROJ)
 PAIR = {"My-VL-Q8_0.gguf": MODEL, "mmproj-My-VL-f16.gguf": MMPROJ, "README.md": b"hello"}
 
 
+IN_FLIGHT_BYTES = 1 << 17
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "_RETRY_WAITS_S", (0.0,) * 3)
@@ -414,7 +417,8 @@ def test_an_interrupted_pull_goes_on_at_the_byte(hub: FakeHub, at: int) -> None:
         get()
     hub.heal()
     assert get().problem is None
-    assert hub.n_sent() == N_BYTES
+    # The hub counts what it put on the wire; a cut connection loses what was still under way.
+    assert N_BYTES <= hub.n_sent() <= N_BYTES + IN_FLIGHT_BYTES
 
 
 def test_nonsense_in_an_unfinished_file_is_overcome(hub: FakeHub) -> None:
@@ -434,7 +438,8 @@ def test_nonsense_in_an_unfinished_file_is_overcome(hub: FakeHub) -> None:
 def test_connections_that_are_cut_again_and_again_are_enough(hub: FakeHub) -> None:
     hub.fail(Cut(500_000), where="cdn")
     assert get().problem is None
-    assert hub.n_sent() == N_BYTES
+    n_cuts = len(hub.requests("cdn", "*"))
+    assert N_BYTES <= hub.n_sent() <= N_BYTES + n_cuts * IN_FLIGHT_BYTES
 
 
 @pytest.mark.parametrize("where", ["info", "get", "cdn"])

@@ -228,7 +228,7 @@ def test_a_broken_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str])
 def test_no_answer_ends_with_3(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Nano always answers, so the parser is told to find nothing in what it said."""
+    """An ordinary run, but the parser is told to find nothing in what nano said."""
     monkeypatch.setattr("qvq_cli.reasoning.answer.extract_answer", lambda *_: None)
     assert solve(str(TABLE), QUESTION) == ExitCode.NO_ANSWER
     out, err = capfd.readouterr()

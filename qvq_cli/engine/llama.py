@@ -18,6 +18,7 @@ from typing import Any
 
 from qvq_cli.engine.llama_library import Backends, import_llama_cpp
 from qvq_cli.engine.protocol import (
+    N_UBATCH,
     Bitmap,
     Device,
     LoadSpec,
@@ -37,7 +38,6 @@ from qvq_cli.errors import (
 )
 
 N_BATCH = 2048
-N_UBATCH = 512
 N_PENALTY = 64
 """Tokens that --repeat-penalty looks back on; llama.cpp's own default."""
 GGML_LOG_WARN, GGML_LOG_CONT = 3, 5

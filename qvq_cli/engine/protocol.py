@@ -15,6 +15,8 @@ KvType = Literal["f16", "q8_0"]
 """How keys and values are kept: q8_0 takes 8.5 bits for each of f16's 16."""
 
 Stage = Literal["load", "image", "prefill"]
+N_UBATCH = 512
+"""Tokens that go through the graph at once: llama.cpp's default; memory plans count on it."""
 OnProgress = Callable[[Stage, float], None]
 """Called with the stage and the share of it that is done, 0.0 to 1.0."""
 

@@ -8,7 +8,8 @@ embedding always stays on the CPU. Source: llama.cpp 0c1e570, src/llama-model.cp
 
 from typing import NamedTuple
 
-from qvq_cli.hub.plan import F32_BYTES, N_UBATCH, MemoryPlan, ModelSizes, activation_bytes
+from qvq_cli.engine.protocol import N_UBATCH
+from qvq_cli.hub.plan import F32_BYTES, MemoryPlan, ModelSizes, activation_bytes
 
 MARGIN_BYTES = 768 << 20
 """Left free: a CUDA context, and what a desktop may want meanwhile."""

@@ -13,13 +13,12 @@ Refuses to know: how layers are spread over GPUs (offload.py), and what to do wh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from qvq_cli.engine.protocol import KvType
+from qvq_cli.engine.protocol import N_UBATCH, KvType
 from qvq_cli.hub.catalog import CatalogEntry
 from qvq_cli.hub.pair import Pair
 from qvq_cli.hub.text_model import TextShape
 from qvq_cli.hub.vision_model import VisionShape
 
-N_UBATCH = 512  # the engine's; tokens that go through the graph at once
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to it
 LEAST_THINKING = 256
 F32_BYTES, _F16_BYTES = 4, 2

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from qvq_cli.engine.protocol import Device, KvType
+from qvq_cli.engine.protocol import N_UBATCH, Device, KvType
 from qvq_cli.hub.catalog import Profile
 from qvq_cli.hub.offload import MARGIN_BYTES, Offload, gpu_share, plan_offload
 from qvq_cli.hub.plan import (
     CTX_STEP,
     F32_BYTES,
     LEAST_THINKING,
-    N_UBATCH,
     MemoryPlan,
     ModelSizes,
     plan_memory,

@@ -1,5 +1,6 @@
 """A file that is arriving: nothing is forgotten, nothing is believed that isn't there."""
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -100,9 +101,9 @@ def test_any_order_of_pieces_gives_the_file(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "x.incomplete"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr(partial, "_SEGMENT_BYTES", 100)
-        file = Partial(path, SIZES)
+        file = stack.enter_context(closing(Partial(path, SIZES)))
         for _ in range(data.draw(st.integers(0, 12))):
             start = data.draw(st.integers(0, 379))
             file.store(start, CONTENT[start : data.draw(st.integers(start, 380))])

@@ -229,6 +229,13 @@ Repack = Annotated[
     bool,
     typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
 ]
+Drafts = Annotated[
+    bool,
+    typer.Option(
+        help="Guess tokens from the text so far and check several at once where that is faster.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Load even what seems too large.", rich_help_panel=MACHINE),

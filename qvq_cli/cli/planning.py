@@ -83,4 +83,5 @@ def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> Load
         repack=options.repack and not cpu_has_amx(),
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
+        drafts=options.drafts,
     )

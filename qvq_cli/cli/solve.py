@@ -45,6 +45,7 @@ def solve(
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,
+    drafts: opt.Drafts = True,
     force: opt.Force = False,
 ) -> None:
     """Solve a problem: pictures, then the question.

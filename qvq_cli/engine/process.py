@@ -22,6 +22,7 @@ from typing import BinaryIO, cast
 
 from qvq_cli.engine.protocol import (
     Device,
+    DraftCounts,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -132,6 +133,10 @@ class WorkerEngine:
         """See Engine.append."""
         request = {"op": "append", "text": text, "parse_special": parse_special}
         return int(self._call(request)["n"])
+
+    def draft_counts(self) -> DraftCounts:
+        """See Engine.draft_counts."""
+        return DraftCounts(**self._call({"op": "draft_counts"}))
 
     def close(self) -> None:
         """See Engine.close. The worker holds nothing worth a polite end, so it is killed."""

@@ -103,6 +103,8 @@ class Worker:
             case "append":
                 n = self._engine.append(request["text"], parse_special=request["parse_special"])
                 self._send({"re": "done", "n": n})
+            case "draft_counts":
+                self._send({"re": "done", **self._engine.draft_counts()._asdict()})
 
     def _decode(self, n_max: int) -> None:
         self._n_decoded = 0

@@ -136,13 +136,19 @@ class Chain:
         if piece.is_eog:
             self._end()
             return False
-        delta = self._read(piece)
-        if self.transcript.in_answer:
+        delta = self._utf8.decode(piece.data)
+        self._untold += self.transcript.feed(delta)
+        in_answer = self.transcript.in_answer
+        if in_answer:
             self.answer_tokens += 1
+        else:
+            self.reasoning_tokens += 1
+        if self._untold and not piece.has_next:
+            self._tell_text()
+        if in_answer:
             if self._is_answer_over(delta):
                 self._end()
             return not self._is_over
-        self.reasoning_tokens += 1
         departure = self._departure(delta)
         if departure is not None:
             self._conclude(*departure)
@@ -248,14 +254,6 @@ class Chain:
         self._tell_text()
 
     # text
-
-    def _read(self, piece: Piece) -> str:
-        """Take a token's bytes. Returns: the text they completed."""
-        delta = self._utf8.decode(piece.data)
-        self._untold += self.transcript.feed(delta)
-        if self._untold and not piece.has_next:
-            self._tell_text()
-        return delta
 
     def _tell_text(self) -> None:
         """Tell the text that has come together since the last time, in one event a channel."""

@@ -133,6 +133,7 @@ class Solver:
         from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile
 
         transcript = chain.transcript
+        drafts = self._engine.draft_counts()
         now = time.perf_counter()
         return Record(
             question=problem.question,
@@ -146,6 +147,8 @@ class Solver:
                 prompt_tokens=prefilled.n_tokens,
                 reasoning_tokens=chain.reasoning_tokens,
                 answer_tokens=chain.answer_tokens,
+                drafted=drafts.drafted,
+                accepted=drafts.accepted,
             ),
             timings=Timings(
                 load_s=load_s,

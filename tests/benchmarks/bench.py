@@ -2,10 +2,10 @@
 
 Within a repetition the programs run one after the other, in turn forwards and backwards, so that a
 machine that slows down or speeds up favours none; medians are taken over the repetitions' own
-ratios, and a first run of qvq that isn't counted has the files in memory. All see the same picture at the same
-size and token count, with as many threads as qvq takes by itself, and without repacked weights
-(which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one picture and
-one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
+ratios, and a first run of qvq that isn't counted has the files in memory. All see the same picture
+at the same size and token count, with as many threads as qvq takes by itself, and without repacked
+weights (which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one
+picture and one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
 
 usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 """

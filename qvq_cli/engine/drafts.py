@@ -18,8 +18,7 @@ from typing import Literal, NamedTuple
 
 N_GRAMS = (3, 2, 1)
 """Lengths of what is looked up, the longest first."""
-N_DRAFT_MAX = 15
-BATCHES = (2, 3, 4, 6, 8, 12, 16)
+BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Tokens of a pass with a draft, the due token included; few sizes, so that each is well known."""
 LOSS_SHARE = 0.01
 """Of decoding time, that each account may lose in all."""
@@ -29,8 +28,10 @@ N_TIMES = 9
 N_STALE = 256
 """Passes after which a batch size that wasn't used counts as unknown: the machine may be another
 by then, with other programs running."""
-N_STALE_SINGLE = 32
+N_STALE_SINGLE = 64
 """The same for a pass without a draft, which all others are compared with."""
+N_SINGLE_MIN = 3
+"""Passes without a draft to time before the first draft."""
 AFTER_DRAFT = 0
 """Stands for the batch of a single token behind a draft, where costs are kept by batch size."""
 
@@ -138,17 +139,21 @@ class PassCosts:
         """A pass has taken this long. Returns: whether costs are counted anew for it."""
         self._n += 1
         times = self._times.get(n_batch)
-        if times is None or self._is_stale(n_batch):
+        if times is None or (n_batch > 1 and self._is_stale(n_batch)):
             times = self._times[n_batch] = deque(maxlen=N_TIMES)
         times.append(seconds)
         self._last[n_batch] = self._n
-        if n_batch != 1 or self.single is None or self._n % N_TIMES == 0:
-            self._table = None
-            self.single = self._median(1) if 1 in self._times and not self._is_stale(1) else None
-            if self.single is not None and AFTER_DRAFT in self._times:
-                self._extra = max(0.0, self._median(AFTER_DRAFT) - self.single)
-            return True
-        return False
+        if n_batch == 1 and self.single is not None and self._n % N_TIMES:
+            return False
+        self._table = None
+        self.single = self._find_single()
+        if self.single is not None and AFTER_DRAFT in self._times:
+            self._extra = max(0.0, self._median(AFTER_DRAFT) - self.single)
+        return True
+
+    def _find_single(self) -> float | None:
+        n_known = len(self._times.get(1, ()))
+        return self._median(1) if n_known >= N_SINGLE_MIN and not self._is_stale(1) else None
 
     def table(self) -> list[tuple[int, float, float]]:
         """For each batch size what a pass is expected to take and what it may take at worst.
@@ -188,7 +193,10 @@ Kind = Literal["draft", "trial"]
 
 
 class Offer(NamedTuple):
-    """A draft of this length may cost risk_s seconds; whether that is a trial of its batch size."""
+    """A draft of this length; `kind` says whether it is a trial of its batch size.
+
+    risk_s: seconds that it loses, on average, should the batch take as long as it may at worst.
+    """
 
     length: int
     risk_s: float
@@ -210,7 +218,7 @@ class Drafter:
         self._credit_s: dict[Kind, float] = {"trial": 0.0, "draft": 0.0}
         self._kind: Kind = "draft"
         self._match = 0
-        self._n_draft_before = 0
+        self._n_draft_before = 1  # the prompt: its batch makes the next pass slower as a draft does
         self._offers: dict[int, list[Offer]] = {}
 
     def prefilled(self, seconds: float) -> None:
@@ -275,7 +283,7 @@ class Drafter:
             saved = expected * single - likely
             if saved > 0:
                 kind: Kind = "draft" if worst == likely else "trial"
-                offers.append((saved, Offer(length, worst - single, kind)))
+                offers.append((saved, Offer(length, max(0.0, worst - expected * single), kind)))
         return [offer for _, offer in sorted(offers, reverse=True)]
 
     def _behind(self, at: int, n: int) -> list[int]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qvq_cli.engine.draft_model import DraftModel
 from qvq_cli.engine.drafts import BREAK, Drafter
 from qvq_cli.engine.llama_library import Backends, import_llama_cpp
 from qvq_cli.engine.protocol import (
@@ -77,7 +78,10 @@ class LlamaEngine:
         self._drafter = Drafter()
         self._draft: list[int] = []
         self._row = -1
+        self._draft_s = self._pass_began_s = 0.0
         self._pass_s: float | None = None
+        self._draft_model: DraftModel | None = None
+        self._guess_share = 0.0
 
     def devices(self) -> tuple[Device, ...]:
         """See Engine.devices."""
@@ -92,25 +96,32 @@ class LlamaEngine:
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
         started = time.perf_counter()
-        sizes = [Path(path).stat().st_size for path in (spec.model_path, spec.mmproj_path)]
-        model_share = sizes[0] / max(sum(sizes), 1)
+        paths = [spec.model_path, spec.mmproj_path, *([spec.draft_path] if spec.draft_path else [])]
+        sizes = [Path(path).stat().st_size for path in paths]
+        report = _Shares(sizes, lambda share: on_progress("load", share))
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
-        self._load_model(spec, lambda share: on_progress("load", share * model_share))
-        self._load_vision(
-            spec, lambda share: on_progress("load", model_share + share * (1 - model_share))
-        )
+        self._model = self._load_model(spec.model_path, spec.n_gpu_layers, spec, report.of(0))
+        self._load_vision(spec, report.of(1))
         self._vocab = self._lib.llama_model_get_vocab(self._model)
+        if spec.draft_path:
+            n_layers = -1 if spec.draft_on_gpu else 0
+            model = self._load_model(spec.draft_path, n_layers, spec, report.of(2))
+            name = Path(spec.draft_path).name
+            self._draft_model = DraftModel(self._lib, model, self._vocab, name)
+            self._guess_share = sizes[2] / max(sizes[0], 1)
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
             load_s=time.perf_counter() - started,
         )
 
-    def _load_model(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
+    def _load_model(
+        self, path: str, n_gpu_layers: int, spec: LoadSpec, report: Callable[[float], None]
+    ) -> Any:
         params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = spec.n_gpu_layers
+        params.n_gpu_layers = n_gpu_layers
         params.use_extra_bufts = spec.repack
-        if spec.repack and spec.n_gpu_layers == 0:
+        if spec.repack and n_gpu_layers == 0:
             # Mapped weights would stay in memory beside their rewritten copies.
             params.load_mode = self._lib.LLAMA_LOAD_MODE_NONE
         params.progress_callback = self._progress_callback(
@@ -120,9 +131,10 @@ class LlamaEngine:
             handle = None if spec.device == "none" else self._backends.handle(spec.device)
             self._device_list = (ctypes.c_void_p * 2)(handle, None)
             params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
-        self._model = self._lib.llama_model_load_from_file(os.fsencode(spec.model_path), params)
-        if not self._model:
-            raise self._load_error(spec.model_path)
+        model = self._lib.llama_model_load_from_file(os.fsencode(path), params)
+        if not model:
+            raise self._load_error(path)
+        return model
 
     def _load_vision(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
         params = self._mtmd.mtmd_context_params_default()
@@ -254,7 +266,9 @@ class LlamaEngine:
         self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
         self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
-        self._drafter = Drafter()
+        self._drafter = Drafter(self._draft_model, self._guess_share)
+        if self._draft_model is not None:
+            self._draft_model.start(self._n_ctx, self._n_threads)
         self._draft = []
         self._pass_s = None
 
@@ -280,6 +294,8 @@ class LlamaEngine:
                 self._prefill_image(item, embd, n_prompt, on_progress)
             else:
                 self._prefill_text(self._text_tokens(item), i == count - 1, n_prompt, on_progress)
+        if self._draft_model is not None:
+            self._draft_model.read(self._drafter.index.tokens)
         on_progress("prefill", 1.0)
         self._drafter.prefilled(time.perf_counter() - started)
         self._new_sampler()
@@ -357,11 +373,10 @@ class LlamaEngine:
             if self._pending is None:
                 token = sample(sampler, ctx, self._row)
             else:
-                began_s = time.perf_counter()
                 if not self._run_pass(n_left - 1):
                     return
                 token = sample(sampler, ctx, 0)
-                self._pass_s = time.perf_counter() - began_s
+                self._pass_s = time.perf_counter() - self._pass_began_s
             if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
                 self._row += 1
             else:
@@ -384,7 +399,10 @@ class LlamaEngine:
         if n_free < 1:
             return False
         self._settle()
+        began_s = time.perf_counter()
         self._draft = self._drafter.propose(min(n_draft_max, n_free - 1)) if self._drafts else []
+        self._pass_began_s = time.perf_counter()
+        self._draft_s = self._pass_began_s - began_s
         self._decode_tokens([self._pending, *self._draft], n_logits=len(self._draft) + 1)
         self._pending = None
         self._row = 0
@@ -400,7 +418,7 @@ class LlamaEngine:
             self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos - n_wrong, -1)
             self._n_pos -= n_wrong
             self._n_tokens -= n_wrong
-        self._drafter.passed(n_draft, n_accepted, self._pass_s)
+        self._drafter.passed(n_draft, n_accepted, self._pass_s, self._draft_s)
         self._draft = []
         self._pass_s = None
 
@@ -447,6 +465,9 @@ class LlamaEngine:
     def close(self) -> None:
         """See Engine.close."""
         self._free_context()
+        if self._draft_model is not None:
+            self._draft_model.close()
+        self._draft_model = None
         if self._vision:
             self._mtmd.mtmd_free(self._vision)
         if self._model:
@@ -563,3 +584,17 @@ class LlamaEngine:
         """llama.cpp's last errors in one line, the oldest first: the first is usually the cause."""
         lines = "".join(self._log_tail).splitlines()
         return " / ".join(line.strip() for line in lines[-4:] if line.strip()) or "no reason given"
+
+
+class _Shares:
+    """Progress of several files as one, by their sizes."""
+
+    def __init__(self, sizes: Sequence[int], report: Callable[[float], None]) -> None:
+        self._sizes = sizes
+        self._report = report
+
+    def of(self, i: int) -> Callable[[float], None]:
+        """What to call with the share of file i that is done."""
+        total = max(sum(self._sizes), 1)
+        before, size = sum(self._sizes[:i]), self._sizes[i]
+        return lambda share: self._report((before + share * size) / total)

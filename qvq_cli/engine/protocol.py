@@ -68,7 +68,8 @@ class LoadSpec:
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
     None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
     segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. drafts: guess
-    tokens and check several in one pass where that is faster.
+    tokens and check several in one pass where that is faster. draft_path: a second model that makes
+    such guesses; draft_on_gpu: all of it on the GPU.
     """
 
     model_path: str
@@ -80,6 +81,8 @@ class LoadSpec:
     vision_on_gpu: bool = True
     kv_type: KvType = "f16"
     drafts: bool = True
+    draft_path: str | None = None
+    draft_on_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class WorkerEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         described, pixels = pack_parts(parts)
@@ -100,6 +102,7 @@ class WorkerEngine:
             "parts": described,
             "reserve": reserve,
             "sampling": dataclasses.asdict(sampling),
+            "keep_pictures": keep_pictures,
         }
         try:
             done = self._call(request, pixels, on_progress)
@@ -132,6 +135,10 @@ class WorkerEngine:
         """See Engine.append."""
         request = {"op": "append", "text": text, "parse_special": parse_special}
         return int(self._call(request)["n"])
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        return int(self._call({"op": "look_again", "before": before, "after": after})["n"])
 
     def close(self) -> None:
         """See Engine.close. The worker holds nothing worth a polite end, so it is killed."""

@@ -89,6 +89,7 @@ class Worker:
                     Reserve(*request["reserve"]),
                     Sampling(**request["sampling"]),
                     self._progress,
+                    keep_pictures=request["keep_pictures"],
                 )
                 self._send({"re": "done", **dataclasses.asdict(done)})
             case "decode":
@@ -99,6 +100,9 @@ class Worker:
                 self._send({"re": "stopped"})
             case "append":
                 n = self._engine.append(request["text"], parse_special=request["parse_special"])
+                self._send({"re": "done", "n": n})
+            case "look_again":
+                n = self._engine.look_again(request["before"], request["after"])
                 self._send({"re": "done", "n": n})
 
     def _decode(self, n_max: int) -> None:

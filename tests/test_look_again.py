@@ -1,8 +1,10 @@
 """When a run looks at its pictures again: the rule itself, and whole runs with it."""
 
+import json
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,10 +27,12 @@ from qvq_cli.reasoning.events import (
 )
 from qvq_cli.reasoning.language import Language
 from qvq_cli.reasoning.look_again import LookAgain, Looking
+from qvq_cli.reasoning.sentences import is_inside_math
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect
 from scripted import ScriptedEngine
 
+REAL = Path(__file__).parents[2] / "shared" / "real"
 NO_SPEC = LoadSpec("model.gguf", "mmproj.gguf", n_threads=1)
 PICTURE = Bitmap(280, 280, bytes(280 * 280 * 3))
 N_PICTURE = 100
@@ -213,6 +217,24 @@ def test_a_loop_is_still_found() -> None:
     assert record.finish is Finish.LOOP
     assert looks_in(events)
     assert record.answer is not None and record.answer.text == "42"
+
+
+@pytest.mark.parametrize("case", ["1_1", "1_2", "1_4", "1_6"])
+def test_real_reasoning_is_interrupted_fairly(case: str) -> None:
+    """In what QVQ really wrote, a look never stands inside a formula or sets off an alarm."""
+    path = REAL / f"qvq-{case}.json"
+    if not path.exists():
+        pytest.skip("the published transcripts are not here")
+    question, reply = (m["content"] for m in json.loads(path.read_text("utf-8"))["messages"])
+    engine = ScriptedEngine(reply)
+    question, budget = question.partition("![image]")[0], ThinkingBudget(4000)
+    record, events = run(engine, 120, question=question, budget=budget)
+    assert len(looks_in(events)) >= 3
+    assert record.finish is Finish.CONCLUDED and not references(events)
+    before_looks = engine.context.decode().split("<image>")[:-1]
+    assert not any(is_inside_math(text.rpartition("\n\n")[0]) for text in before_looks)
+    plain, _ = run(ScriptedEngine(reply), 1_000_000, question=question, budget=budget)
+    assert record.answer == plain.answer and record.answer_text == plain.answer_text
 
 
 def with_look(engine: ScriptedEngine, then: Callable[[], None]) -> ScriptedEngine:

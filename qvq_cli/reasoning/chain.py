@@ -278,6 +278,8 @@ class Chain:
 
         Loop and drift detection read what the model says, so neither is told of the cue.
         """
+        if self._policy.looks is None:
+            return False
         is_whole = self._is_character_whole and not self.transcript.may_be_at_boundary
         tail = self.transcript.tail
         if not self._looking.is_fair(self.reasoning_tokens, tail, is_whole=is_whole):

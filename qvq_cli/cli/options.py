@@ -41,6 +41,17 @@ MaxAnswer = Annotated[
         rich_help_panel=THINKING,
     ),
 ]
+LookAgain = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        min=1,
+        help="After every so many tokens of thinking, put the pictures in front of the model "
+        "again: against losing sight of them, at the cost of reading them once more.",
+        rich_help_panel=THINKING,
+        show_default=False,
+    ),
+]
 System = Annotated[
     str | None,
     typer.Option(

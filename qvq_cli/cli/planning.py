@@ -33,8 +33,7 @@ def make_demand(
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
     image_tokens = tuple(picture.image_tokens for picture in pictures)
     n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
-    n_answer, n_all = policy.reserve
-    n_thinking = n_all - n_answer
+    n_answer, n_thinking = policy.reserve.n_min, policy.n_thinking
     is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None
     return Demand(
         n_prompt=sum(image_tokens) + n_text,
@@ -42,6 +41,8 @@ def make_demand(
         n_answer=n_answer,
         n_thinking=n_thinking,
         n_thinking_min=n_thinking if is_typed else min(n_thinking, LEAST_THINKING),
+        n_looks=policy.n_looks,
+        look_cells=policy.looks.n_cells if policy.looks else 0,
     )
 
 
@@ -60,9 +61,10 @@ def make_plan(
 
 
 def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
-    """The policy with no more thinking than the plan has room for."""
-    n_answer, n_all = policy.reserve
-    if n_all - n_answer <= plan.n_thinking:
+    """The policy with no more thinking and looks than the plan has room for."""
+    if policy.looks is not None and plan.n_looks < policy.n_looks:
+        policy = replace(policy, looks=replace(policy.looks, n_max=plan.n_looks))
+    if policy.n_thinking <= plan.n_thinking:
         return policy
     budget = replace(policy.budget, max_tokens=plan.n_thinking)
     # The sentence that may be finished past the limit takes its room from the limit.

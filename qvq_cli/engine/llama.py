@@ -13,6 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from qvq_cli.engine.protocol import (
     PromptPart,
     Reserve,
     Sampling,
+    TextPart,
 )
 from qvq_cli.errors import (
     DoesNotFitError,
@@ -70,6 +72,8 @@ class LlamaEngine:
         self._pieces: dict[int, Piece] = {}
         self._n_tokens = 0
         self._n_pos = 0
+        # Of each picture of the prompt its size and float32 embeddings, where they are kept.
+        self._seen: list[tuple[Bitmap, ctypes.Array[ctypes.c_float]]] = []
         # Every text token from the prompt's last one on; the KV cache holds them all but a pending
         # one, and while a pass is being read, the rest of its draft.
         self._history: list[int] = []
@@ -190,14 +194,18 @@ class LlamaEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         self._sampling = sampling
+        self._seen = []
         chunks = self._tokenize(parts)
         try:
             n_prompt = self._mtmd.mtmd_helper_get_n_tokens(chunks)
             self._make_context(n_prompt, reserve)
-            return self._run_prompt(chunks, n_prompt, on_progress)
+            bitmaps = [part for part in parts if isinstance(part, Bitmap)]
+            return self._run_prompt(chunks, n_prompt, on_progress, bitmaps if keep_pictures else ())
         finally:
             self._mtmd.mtmd_input_chunks_free(chunks)
 
@@ -209,7 +217,9 @@ class LlamaEngine:
         for i, part in enumerate(parts):
             c_part = mtmd.mtmd_input_part()
             if isinstance(part, Bitmap):
-                rgb = (ctypes.c_uint8 * len(part.rgb)).from_buffer_copy(part.rgb)
+                size = len(part.rgb)
+                # Without pixels it is mtmd's placeholder: tokenized alike, never encoded.
+                rgb = (ctypes.c_uint8 * size).from_buffer_copy(part.rgb) if size else None
                 bitmap = mtmd.mtmd_bitmap_init(part.width_px, part.height_px, rgb)
                 bitmaps.append(bitmap)
                 c_part.bitmap = bitmap
@@ -272,14 +282,11 @@ class LlamaEngine:
         self._draft = []
         self._pass_s = None
 
-    def _run_prompt(self, chunks: Any, n_prompt: int, on_progress: OnProgress) -> Prefilled:
+    def _run_prompt(
+        self, chunks: Any, n_prompt: int, on_progress: OnProgress, kept: Sequence[Bitmap]
+    ) -> Prefilled:
         mtmd = self._mtmd
-        count = mtmd.mtmd_input_chunks_size(chunks)
-        items = [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(count)]
-        is_image = [
-            mtmd.mtmd_input_chunk_get_type(item) == mtmd.MTMD_INPUT_CHUNK_TYPE_IMAGE
-            for item in items
-        ]
+        items, is_image = self._items(chunks)
         image_tokens: list[int] = []
         image_s = 0.0
         started = time.perf_counter()
@@ -289,11 +296,15 @@ class LlamaEngine:
                 before = time.perf_counter()
                 embd = self._encode_image(item)
                 image_s += time.perf_counter() - before
+                if kept:
+                    self._keep_picture(kept[len(image_tokens)], item, embd)
                 image_tokens.append(mtmd.mtmd_input_chunk_get_n_tokens(item))
                 self._drafter.index.tokens.append(BREAK)
                 self._prefill_image(item, embd, n_prompt, on_progress)
             else:
-                self._prefill_text(self._text_tokens(item), i == count - 1, n_prompt, on_progress)
+                self._prefill_text(
+                    self._text_tokens(item), i == len(items) - 1, n_prompt, on_progress
+                )
         if self._draft_model is not None:
             self._draft_model.read(self._drafter.index.tokens)
         on_progress("prefill", 1.0)
@@ -307,6 +318,16 @@ class LlamaEngine:
             image_s=image_s,
             prefill_s=time.perf_counter() - started - image_s,
         )
+
+    def _items(self, chunks: Any) -> tuple[list[Any], list[bool]]:
+        """The chunks in order, and which of them are pictures."""
+        mtmd = self._mtmd
+        items = [
+            mtmd.mtmd_input_chunks_get(chunks, i)
+            for i in range(mtmd.mtmd_input_chunks_size(chunks))
+        ]
+        types = [mtmd.mtmd_input_chunk_get_type(item) for item in items]
+        return items, [each == mtmd.MTMD_INPUT_CHUNK_TYPE_IMAGE for each in types]
 
     def _text_tokens(self, chunk: Any) -> list[int]:
         n = ctypes.c_size_t()
@@ -322,6 +343,17 @@ class LlamaEngine:
                 reference="image-encode-failed",
             )
         return self._mtmd.mtmd_get_output_embd(self._vision)
+
+    def _keep_picture(self, bitmap: Bitmap, chunk: Any, embd: Any) -> None:
+        """Copy its embeddings of shape (n_tokens, n_embd_inp); mtmd overwrites its own.
+
+        n_embd_inp, what the text model takes in, counts Qwen3-VL's deepstack levels too.
+        """
+        n_tokens = self._mtmd.mtmd_input_chunk_get_n_tokens(chunk)
+        n_floats = n_tokens * self._lib.llama_model_n_embd_inp(self._model)
+        copy = (ctypes.c_float * n_floats)()
+        ctypes.memmove(copy, embd, ctypes.sizeof(copy))
+        self._seen.append((replace(bitmap, rgb=b""), copy))
 
     def _prefill_image(self, chunk: Any, embd: Any, n_prompt: int, on_progress: OnProgress) -> None:
         def on_batch(view: Any, _: object) -> int:
@@ -436,6 +468,41 @@ class LlamaEngine:
         self._drafter.index.tokens += tokens
         self._new_sampler()
         return len(tokens)
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        if not self._seen:
+            raise PromptError("there is no picture to look at again")
+        self._settle()
+        bitmaps = [bitmap for bitmap, _ in self._seen]
+        chunks = self._tokenize([TextPart(before, False), *bitmaps, TextPart(after, False)])
+        try:
+            n = int(self._mtmd.mtmd_helper_get_n_tokens(chunks))
+            pending = [] if self._pending is None else [self._pending]
+            if self._n_tokens + len(pending) + n > self._n_ctx:
+                raise PromptError("no room is left in the context to look at the picture again")
+            self._run_look(chunks, pending, self._n_tokens + len(pending) + n)
+        finally:
+            self._mtmd.mtmd_input_chunks_free(chunks)
+        self._pending = None
+        self._row = -1
+        self._new_sampler()
+        return n
+
+    def _run_look(self, chunks: Any, pending: list[int], n_end: int) -> None:
+        """Decode the chunks behind the token that waited; the last one is text."""
+        embeddings = iter([embd for _, embd in self._seen])
+        items, is_image = self._items(chunks)
+        for i, item in enumerate(items):
+            if is_image[i]:
+                self._prefill_image(item, next(embeddings), n_end, lambda *_: None)
+                self._drafter.index.tokens.append(BREAK)
+            else:
+                tokens = self._text_tokens(item)
+                self._decode_tokens(pending + tokens, n_logits=int(i == len(items) - 1))
+                self._history += tokens
+                self._drafter.index.tokens += tokens
+                pending = []
 
     def rewind(self, n_drop: int) -> None:
         """Forget the last n_drop decoded tokens: the KV cache ends with the one before them.

@@ -93,6 +93,8 @@ class WorkerEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         described, pixels = pack_parts(parts)
@@ -101,6 +103,7 @@ class WorkerEngine:
             "parts": described,
             "reserve": reserve,
             "sampling": dataclasses.asdict(sampling),
+            "keep_pictures": keep_pictures,
         }
         try:
             done = self._call(request, pixels, on_progress)
@@ -133,6 +136,10 @@ class WorkerEngine:
         """See Engine.append."""
         request = {"op": "append", "text": text, "parse_special": parse_special}
         return int(self._call(request)["n"])
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        return int(self._call({"op": "look_again", "before": before, "after": after})["n"])
 
     def draft_counts(self) -> DraftCounts:
         """See Engine.draft_counts."""

@@ -1,8 +1,9 @@
 """The engine as the rest of the program sees it: plain data in, pieces of text out.
 
-An engine holds one conversation. Its life is `load`, then `prefill`, then any mix of `decode` and
-`append`, then `close`. Whatever an implementation does ahead of its reader, the KV cache holds
-exactly the pieces that were taken from `decode`: closing that iterator early undoes the rest.
+An engine holds one conversation. Its life is `load`, then `prefill`, then any mix of `decode`,
+`append` and `look_again`, then `close`. Whatever an implementation does ahead of its reader, the KV
+cache holds exactly the pieces that were taken from `decode`: closing that iterator early undoes the
+rest.
 
 Refuses to know: what the text means, when to stop, what people see.
 """
@@ -26,7 +27,8 @@ class Bitmap:
     """A picture as the vision encoder takes it: already snapped to the patch grid.
 
     `rgb` holds height_px * width_px * 3 bytes, row by row; both sides are multiples of the
-    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing.
+    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing. Without
+    rgb it stands for a picture whose embeddings are already there.
     """
 
     width_px: int
@@ -169,9 +171,13 @@ class Engine(Protocol):
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """Run the prompt, in a context made just large enough for it and the reserve.
 
+        Args:
+            keep_pictures: keep their embeddings for `look_again`.
         Raises: PromptError: the prompt leaves less than reserve.n_min of what the model can hold.
         """
 
@@ -185,6 +191,14 @@ class Engine(Protocol):
         """Put text after what is in the KV cache as if the model had said it. Returns: its tokens.
 
         Sampling after an append depends only on the seed and the number of tokens before it.
+        """
+
+    def look_again(self, before: str, after: str) -> int:
+        """Put all pictures of the prompt, between two texts, after what is in the KV cache.
+
+        Nothing is encoded again: it costs their prefill, at the next n_pos, and as many cells.
+        Sampling goes on as after an append. Returns: the cells it took.
+        Raises: PromptError: no room is left, or the prefill kept no pictures.
         """
 
     def draft_counts(self) -> DraftCounts:

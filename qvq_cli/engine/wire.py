@@ -5,7 +5,7 @@ payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON 
 because the other side has been reading files that strangers made.
 
     to the worker:   devices, system_info, load, prefill, decode, stop, append,
-                     draft_counts
+                     look_again, draft_counts
     from the worker: progress, done, error, pieces, end, stopped
 """
 

@@ -2,7 +2,7 @@
 
 from qvq_cli import __version__
 from qvq_cli.errors import NoAnswerError
-from qvq_cli.reasoning.events import Finish, ImageUsed, Record
+from qvq_cli.reasoning.events import Finish, ImageUsed, LookedAgain, Record
 from qvq_cli.ui.clean import clean_line
 
 _LAST_WORDS_CHARS = 240
@@ -22,6 +22,14 @@ def image_line(image: ImageUsed) -> str:
     before = f"{image.width_px}x{image.height_px}"
     after = f"{image.used_width_px}x{image.used_height_px}"
     return f"{clean_line(image.source)}  {before} → {after} px, {image.tokens} tokens"
+
+
+def look_line(event: LookedAgain) -> str:
+    """`looked at the picture again after 214 tokens: 162 cells, 1.2 s`"""
+    return (
+        f"looked at the picture again after {event.reasoning_tokens} tokens: {event.n_cells} "
+        f"cells, {duration(event.look_s)}"
+    )
 
 
 def summary(record: Record) -> str:
@@ -71,12 +79,17 @@ def settings(record: Record) -> list[tuple[str, str]]:
         ("reasoning ended by", record.finish.value),
         ("prompt", f"{usage.prompt_tokens} tokens, {usage.image_tokens} of them pictures"),
         ("reasoning", f"{usage.reasoning_tokens} tokens"),
+        *((("looked again", _times(usage.looks)),) if usage.looks else ()),
         ("answer", f"{usage.answer_tokens} tokens"),
         ("time", f"{duration(record.timings.total_s)}, {record.timings.decode_tps:.1f} tok/s"),
         *(("notice", notice.message) for notice in record.notices),
         ("written by", f"qvq {__version__}"),
     ]
     return [(clean_line(name), clean_line(value)) for name, value in rows]
+
+
+def _times(n: int) -> str:
+    return f"{n} time{'' if n == 1 else 's'}"
 
 
 def no_answer(record: Record) -> NoAnswerError:

@@ -53,6 +53,7 @@ class SolveOptions:
     device: str | None
     threads: int | None
     repack: bool
+    cache: bool
     force: bool
 
 

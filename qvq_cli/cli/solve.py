@@ -45,6 +45,7 @@ def solve(
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,
+    cache: opt.Cache = True,
     force: opt.Force = False,
 ) -> None:
     """Solve a problem: pictures, then the question.

@@ -37,12 +37,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens. cached_tokens of the prompt's, and cached_images of the pictures, were not computed
+    in this run but found in the cache.
+    """
+
     image_tokens: int = 0
     prompt_tokens: int = 0
     reasoning_tokens: int = 0
     answer_tokens: int = 0
     drafted: int = 0
     accepted: int = 0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,9 +317,11 @@ class Solver:
                 prompt_tokens=prefilled.n_tokens,
                 reasoning_tokens=self._reasoning_tokens,
                 answer_tokens=self._answer_tokens,
+                cached_tokens=prefilled.cached_tokens,
+                cached_images=prefilled.cached_images,
             ),
             timings=Timings(
-                load_s=load_s,
+                load_s=load_s + prefilled.load_s,
                 image_s=prefilled.image_s,
                 prefill_s=prefilled.prefill_s,
                 ttft_s=(self._clock.first_s or now) - about.started_s,

@@ -147,12 +147,7 @@ class LlamaEngine:
         """See Engine.prefill."""
         self._sampling = sampling
         head, tail = split_behind_pictures(parts)
-        question = [
-            token
-            for part in tail
-            if isinstance(part, TextPart)
-            for token in self._tokenize_text(part.text, part.parse_special)
-        ]
+        question = self._tokenize_parts(tail)
         started = time.perf_counter()
         read = self._restore_head(head, len(question), reserve)
         if read is None:
@@ -421,6 +416,11 @@ class LlamaEngine:
                 hint="run again with --verbose to see its whole log",
                 reference="decode-failed",
             )
+
+    def _tokenize_parts(self, parts: Sequence[PromptPart]) -> list[int]:
+        """The tokens of text parts, each by itself, as mtmd_tokenize_from_parts does it."""
+        texts = [part for part in parts if isinstance(part, TextPart)]
+        return [t for part in texts for t in self._tokenize_text(part.text, part.parse_special)]
 
     def _tokenize_text(self, text: str, parse_special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")

@@ -58,12 +58,16 @@ class Vision:
         self._callback: Any = None  # lives as long as C may call it
         self.load_s = 0.0
 
+    @property
+    def is_loaded(self) -> bool:
+        return bool(self._context)
+
     def load(self, report: Callable[[float], None]) -> None:
         """Load the mmproj, once; load_s is what it took.
 
         Raises: GgufError, DoesNotFitError: llama.cpp refused it.
         """
-        if self._context:
+        if self.is_loaded:
             return
         started = time.perf_counter()
         params = self._mtmd.mtmd_context_params_default()

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,20 @@ def test_damaged_entries_fail_no_run(solve: Run, folder: Path) -> None:
     again = solve()
     assert (again["answer"], again["usage"]["cached_images"]) == ("-29", 0)
     assert solve()["usage"]["cached_images"] == 1
+
+
+def test_runs_at_once_share_it(tmp_path: Path) -> None:
+    """Three programs that all find nothing, keep the same, and say the same."""
+    command = [sys.executable, "-m", "qvq_cli", "solve", str(TABLE), QUESTION, "--json"]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for _ in range(3)
+    ]
+    told = [json.loads(run.communicate()[0]) for run in runs]
+    assert [each["answer"] for each in told] == ["-29"] * 3
+    assert len({each["reasoning"] for each in told}) == 1
+    kept = [path.suffix for path in (tmp_path / "cache").iterdir()]
+    assert sorted(kept) == [".picture", ".prompt"]
 
 
 def test_a_changed_model_finds_nothing(solve: Run, tmp_path: Path) -> None:

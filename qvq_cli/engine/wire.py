@@ -19,7 +19,7 @@ from qvq_cli.errors import QvqError
 
 _SIZES = struct.Struct(">II")
 Header = dict[str, Any]
-SETTLE_S = 5.0
+SETTLE_S = 3.0
 """How long a worker whose stdin has ended may still write to the cache."""
 
 

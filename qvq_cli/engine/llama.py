@@ -200,7 +200,7 @@ class LlamaEngine:
         layout = self._pictures.lay_out(
             head, lambda done: on_progress("load", share + done * (1 - share))
         )
-        pictures = layout.pictures
+        n_pictures, image_tokens = len(layout.pictures), list[int]()
         try:
             n_prompt = layout.n_tokens + n_question
             self._make_context(n_prompt, reserve)
@@ -208,21 +208,22 @@ class LlamaEngine:
                 if isinstance(stretch, TextStretch):
                     self._prefill_text(stretch.tokens, n_prompt, on_progress)
                     continue
-                on_progress("image", pictures.index(stretch) / len(pictures))
+                on_progress("image", len(image_tokens) / n_pictures)
                 before = time.perf_counter()
                 embd = self._pictures.embeddings(stretch)
                 image_s += time.perf_counter() - before
                 self._prefill_picture(stretch.frame, embd, n_prompt, on_progress)
+                image_tokens.append(stretch.n_tokens)
         finally:
             self._pictures.release(layout)
         read = _Head(
             after=layout.after,
-            image_tokens=tuple(picture.n_tokens for picture in pictures),
+            image_tokens=tuple(image_tokens),
             image_s=image_s,
             load_s=self._vision.load_s - loaded_s,
-            cached_images=sum(picture.saved is not None for picture in pictures),
+            cached_images=sum(each.saved is not None for each in layout.pictures),
         )
-        if pictures:
+        if image_tokens:
             self._keep_head(head, read)
         return read
 

@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from qvq_cli.engine.protocol import (
     Bitmap,
     Device,
+    DraftCounts,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -76,6 +77,9 @@ class ScriptedEngine:
         self.context += text.encode()
         self._rest = self._script.pop(0).encode() if self._script else b""
         return len(text) // TOKEN_BYTES + 1
+
+    def draft_counts(self) -> DraftCounts:
+        return DraftCounts(0, 0)
 
     def close(self) -> None:
         pass

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from qvq_cli.engine.drafts import Drafter
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine, cautious, explain_death
 from qvq_cli.engine.protocol import Engine, LoadSpec, PromptPart, Reserve, Sampling, TextPart
@@ -265,3 +266,66 @@ def test_what_a_death_means() -> None:
     assert isinstance(explain_death(-6, memory, was_oom=False), DoesNotFitError)
     assert isinstance(explain_death(-9, [], was_oom=True), DoesNotFitError)
     assert "code 3: bye" in explain_death(3, ["bye"], was_oom=False).message
+
+
+class EagerDrafter(Drafter):
+    """Drafts wherever the text has been before, whatever that costs."""
+
+    def propose(self, n_max: int) -> list[int]:
+        at, match = self.index.find()
+        if match == 0 or n_max < 1:
+            return []
+        self._match = match
+        return self._behind(at, min(n_max, 6))
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qvq_cli.engine.llama.Drafter", EagerDrafter)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), WARM, Sampling(temperature=1.3), Sampling(repeat_penalty=1.2)]
+)
+def test_drafts_change_nothing(
+    in_process: LlamaEngine,
+    table_prompt: tuple[PromptPart, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    sampling: Sampling,
+    seed: int,
+) -> None:
+    """The tokens of plain decoding, also where it is stopped, appended to and rewound."""
+    sampling = dataclasses.replace(sampling, seed=seed)
+
+    def session(*, drafts: bool) -> tuple[list[int], ...]:
+        monkeypatch.setattr(in_process, "_drafts", drafts)
+        in_process.prefill(table_prompt, ROOM, sampling, no_progress)
+        first = take(in_process, 90 + seed)
+        in_process.rewind(3)
+        in_process.append(" Wait, let me read it again: f(2)")
+        second = take(in_process, 30 + seed)
+        in_process.append(HEADING)
+        return first, second, [piece.token for piece in in_process.decode(60)]
+
+    drafted = session(drafts=True)
+    counts = in_process.draft_counts()
+    cells = in_process._n_tokens, in_process._n_pos
+    assert drafted == session(drafts=False)
+    assert counts.drafted > counts.accepted > 0
+    assert in_process.draft_counts() == (0, 0)
+    assert cells == (in_process._n_tokens, in_process._n_pos)
+
+
+@pytest.mark.usefixtures("eager")
+def test_drafts_end_where_the_context_does(
+    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
+    n = len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
+    assert in_process._n_tokens <= in_process._n_ctx
+    in_process._drafts = False
+    in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
+    assert n == len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
+    in_process._drafts = True

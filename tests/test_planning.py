@@ -12,7 +12,7 @@ from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.hub.plan import catalog_sizes
 from qvq_cli.hub.run_plan import Machine, RunPlan, Wishes, plan_run, typical_demand
 from qvq_cli.reasoning.budget import ThinkingBudget
-from qvq_cli.reasoning.solver import Policy
+from qvq_cli.reasoning.chain import Policy
 
 
 def plan_with(n_thinking: int) -> RunPlan:

@@ -14,10 +14,12 @@ import pytest
 
 from conftest import DATA, QUESTION, TABLE
 from qvq_cli.engine.cache_store import CacheStore
+from qvq_cli.engine.drafts import BREAK
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import load_picture
 from qvq_cli.engine.layout import split_behind_pictures
 from qvq_cli.engine.llama import LlamaEngine
+from qvq_cli.engine.prefill_cache import PrefillCache, SavedPrompt
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.engine.protocol import (
     Bitmap,
@@ -50,6 +52,12 @@ def no_progress(_stage: str, _share: float) -> None:
 def prompt(pictures: Sequence[Path], question: str, system: str = SYSTEM) -> tuple[PromptPart, ...]:
     bitmaps = [load_picture(str(path), LIMITS).bitmap for path in pictures]
     return build_prompt(system, bitmaps, question, Dialect.HEADING)
+
+
+@pytest.fixture
+def nano_spec(nano_spec: LoadSpec) -> LoadSpec:
+    """Without drafts: how long those are depends on the clock, and so do the batches."""
+    return dataclasses.replace(nano_spec, drafts=False)
 
 
 @pytest.fixture
@@ -146,6 +154,16 @@ def test_a_restored_prompt_can_be_rewound_and_appended_to(
     assert kinds(cached_spec) == ["picture", "prompt"]
 
 
+def test_drafts_are_looked_up_in_the_same_text(cached_spec: LoadSpec) -> None:
+    texts = []
+    for _ in range(2):
+        with engine_of(cached_spec) as engine:
+            engine.prefill(prompt(PAIR, QUESTION), ROOM, GREEDY, no_progress)
+            texts.append(list(engine._drafter.index.tokens))
+    assert texts[0] == texts[1]
+    assert texts[0].count(BREAK) == 2
+
+
 @pytest.mark.parametrize("system", [SYSTEM, "Be brief."])
 def test_known_pictures_are_read_without_the_mmproj(cached_spec: LoadSpec, system: str) -> None:
     say(cached_spec, prompt([TABLE], QUESTION))
@@ -160,21 +178,31 @@ def test_known_pictures_are_read_without_the_mmproj(cached_spec: LoadSpec, syste
     [
         {"kv_type": "q8_0"},
         {"n_threads": 2},
+        {"n_gpu_layers": 3},
+        {"device": "CUDA0"},
         {"repack": False},
+        {"vision_on_gpu": False},
         {"cache": {"model_id": "other weights"}},
         {"cache": {"mmproj_id": "other weights"}},
+        {"build": "another llama.cpp"},
     ],
 )
 def test_what_was_computed_otherwise_is_not_taken(
     cached_spec: LoadSpec, change: dict[str, Any]
 ) -> None:
-    say(cached_spec, prompt([TABLE], QUESTION))
     assert cached_spec.cache is not None
+    head = [load_picture(str(TABLE), LIMITS).bitmap]
+    cache = PrefillCache(cached_spec, "this llama.cpp")
+    cache.keep_prompt(head, SavedPrompt((1,), (2,), 3, 4, (5,), memoryview(b"state")))
+    cache.settle()
+    found = PrefillCache(cached_spec, "this llama.cpp").find_prompt(head)
+    assert found is not None
+    assert found[:-1] == ((1,), (2,), 3, 4, (5,))
+    build = change.pop("build", "this llama.cpp")
     if "cache" in change:
         change = {"cache": dataclasses.replace(cached_spec.cache, **change["cache"])}
-    other = dataclasses.replace(cached_spec, **change)
-    prefilled, _ = say(other, prompt([TABLE], QUESTION))
-    assert prefilled.cached_tokens == 0
+    other = PrefillCache(dataclasses.replace(cached_spec, **change), build)
+    assert other.find_prompt(head) is None
 
 
 def test_the_same_pixels_in_another_shape_are_another_picture(cached_spec: LoadSpec) -> None:

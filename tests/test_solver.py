@@ -12,6 +12,7 @@ from conftest import QUESTION
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, PromptPart, Sampling
 from qvq_cli.reasoning.budget import ThinkingBudget
+from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
@@ -25,7 +26,7 @@ from qvq_cli.reasoning.events import (
     Record,
     Solved,
 )
-from qvq_cli.reasoning.solver import About, Policy, Problem, Solver
+from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect
 from scripted import TOKEN_BYTES, ScriptedEngine
 
@@ -115,6 +116,30 @@ def test_a_budget_ends_in_the_language_of_the_question(question: str, heading: s
     assert 15 <= record.usage.reasoning_tokens <= 20
     assert engine.context.decode().endswith(f"\n\n{heading}\n\n{BOX}")
     assert "budget" in [notice.reference for notice in record.notices]
+
+
+def test_an_engine_is_not_told_to_run_past_a_budget() -> None:
+    """What it had decoded behind the budget would be thrown away, and somebody would wait."""
+    engine = ScriptedEngine(" ".join(f"{i * i}" for i in range(900)), [BOX])
+    asked: list[int] = []
+    original = engine.decode
+
+    def decode(n_max: int) -> Iterator[object]:
+        asked.append(n_max)
+        return original(n_max)
+
+    engine.decode = decode  # type: ignore[method-assign,assignment]
+    run(engine, budget=ThinkingBudget(80), max_answer_tokens=64)
+    assert asked == [80, 13, 64]  # an eighth more for the sentence and 3 for a character
+
+
+def test_cells_that_run_out_early_end_in_an_answer() -> None:
+    engine = ScriptedEngine(UNREPEATED, [BOX])
+    original = engine.decode
+    engine.decode = lambda n_max: original(min(n_max, 30))  # type: ignore[method-assign]
+    record, _ = run(engine)
+    assert record.finish is Finish.LENGTH
+    assert record.answer is not None and record.answer.text == "42"
 
 
 def test_a_budget_never_splits_a_character() -> None:

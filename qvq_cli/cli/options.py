@@ -236,6 +236,13 @@ Cache = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+Drafts = Annotated[
+    bool,
+    typer.Option(
+        help="Guess tokens from the text so far and check several at once where that is faster.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Load even what seems too large.", rich_help_panel=MACHINE),

@@ -13,7 +13,7 @@ from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
 from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, plan_run
 from qvq_cli.hub.store import ModelChoice
-from qvq_cli.reasoning.solver import Policy
+from qvq_cli.reasoning.chain import Policy
 
 TINY_MODEL_BYTES = 100_000_000
 """Below this a token is less work than the threads' waiting for each other.
@@ -86,4 +86,5 @@ def load_spec(
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
         cache=cache,
+        drafts=options.drafts,
     )

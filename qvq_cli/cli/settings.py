@@ -14,7 +14,7 @@ from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
-from qvq_cli.reasoning.solver import Policy
+from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions
@@ -54,6 +54,7 @@ class SolveOptions:
     threads: int | None
     repack: bool
     cache: bool
+    drafts: bool
     force: bool
 
 

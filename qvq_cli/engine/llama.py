@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qvq_cli.engine.drafts import BREAK, Drafter
 from qvq_cli.engine.layout import Pictures, TextStretch, split_behind_pictures
 from qvq_cli.engine.llama_library import (
     Backends,
@@ -30,6 +31,7 @@ from qvq_cli.engine.protocol import (
     N_BATCH,
     N_UBATCH,
     Device,
+    DraftCounts,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -63,8 +65,7 @@ class LlamaEngine:
 
     Args:
         verbose: pass llama.cpp's log on to stderr; otherwise only its last warnings are kept, to
-        explain
-            a failure.
+            explain a failure.
 
     on_reuse, when it is set before load, is told every file of the cache before it is used.
     """
@@ -85,9 +86,14 @@ class LlamaEngine:
         self._n_tokens = 0
         self._n_pos = 0
         # Every text token from the prompt's last one on; the KV cache holds them all but a pending
-        # one.
+        # one, and while a pass is being read, the rest of its draft.
         self._history: list[int] = []
         self._pending: int | None = None
+        # The pass that is being read: its draft, the row of logits to choose from next, its time.
+        self._drafter = Drafter()
+        self._draft: list[int] = []
+        self._row = -1
+        self._pass_s: float | None = None
 
     def devices(self) -> tuple[Device, ...]:
         """See Engine.devices."""
@@ -104,7 +110,7 @@ class LlamaEngine:
         started = time.perf_counter()
         sizes = [Path(path).stat().st_size for path in (spec.model_path, spec.mmproj_path)]
         self._model_share = sizes[0] / max(sum(sizes), 1)
-        self._n_threads, self._kv_type = spec.n_threads, spec.kv_type
+        self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
         self._load_model(spec, lambda share: on_progress("load", share * self._model_share))
@@ -155,11 +161,12 @@ class LlamaEngine:
         rest = [*read.after, *question]
         self._prefill_text(rest, self._n_tokens + len(rest), on_progress, is_last=True)
         on_progress("prefill", 1.0)
+        self._drafter.prefilled(time.perf_counter() - started - read.load_s)
         self._new_sampler()
         return Prefilled(
             n_tokens=self._n_tokens,
             n_pos=self._n_pos,
-            n_ctx=self._lib.llama_n_ctx(self._ctx),
+            n_ctx=self._n_ctx,
             image_tokens=read.image_tokens,
             image_s=read.image_s,
             prefill_s=time.perf_counter() - started - read.image_s - read.load_s,
@@ -181,6 +188,7 @@ class LlamaEngine:
             self._cache.drop_prompt(head)
             return None
         self._n_tokens, self._n_pos = saved.n_tokens, saved.n_pos
+        self._drafter.index.tokens += saved.text
         return _Head(
             saved.after,
             saved.image_tokens,
@@ -212,6 +220,7 @@ class LlamaEngine:
                 before = time.perf_counter()
                 embd = self._pictures.embeddings(stretch)
                 image_s += time.perf_counter() - before
+                self._drafter.index.tokens.append(BREAK)
                 self._prefill_picture(stretch.frame, embd, n_prompt, on_progress)
                 image_tokens.append(stretch.n_tokens)
         finally:
@@ -236,7 +245,12 @@ class LlamaEngine:
         state = (ctypes.c_uint8 * n_bytes).from_buffer(memory)
         if self._lib.llama_state_seq_get_data(self._ctx, state, n_bytes, 0) == n_bytes:
             saved = SavedPrompt(
-                read.after, self._n_tokens, self._n_pos, read.image_tokens, memoryview(memory)
+                text=tuple(self._drafter.index.tokens),
+                after=read.after,
+                n_tokens=self._n_tokens,
+                n_pos=self._n_pos,
+                image_tokens=read.image_tokens,
+                state=memoryview(memory),
             )
             self._cache.keep_prompt(head, saved)
 
@@ -272,7 +286,11 @@ class LlamaEngine:
             )
         self._memory = self._lib.llama_get_memory(self._ctx)
         self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
+        self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
+        self._drafter = Drafter()
+        self._draft = []
+        self._pass_s = None
 
     def _prefill_picture(
         self, frame: PictureFrame, embd: Any, n_prompt: int, on_progress: OnProgress
@@ -312,43 +330,88 @@ class LlamaEngine:
     ) -> None:
         for start in range(0, len(tokens), N_BATCH):
             part = tokens[start : start + N_BATCH]
-            self._decode_tokens(part, with_logits=is_last and start + N_BATCH >= len(tokens))
+            is_end = is_last and start + N_BATCH >= len(tokens)
+            self._decode_tokens(part, n_logits=int(is_end))
             on_progress("prefill", self._n_tokens / n_prompt)
+        self._drafter.index.tokens += tokens
         if is_last:
             self._history = tokens[-1:]
             self._pending = None
+            self._row = -1
 
     # decode
 
     def decode(self, n_max: int) -> Generator[Piece]:
-        """See Engine.decode. Never runs ahead: the next token is computed when it is asked for."""
+        """See Engine.decode. Never runs ahead: the next token is chosen when it is asked for.
+
+        A pass may have run a draft behind the pending token. As long as the model chooses the
+        draft's tokens, the logits for the next one are there already.
+        """
         sample, sampler, ctx = self._lib.llama_sampler_sample, self._sampler, self._ctx
-        n_ctx = self._lib.llama_n_ctx(ctx)
-        pieces = self._pieces
-        for _ in range(n_max):
-            if self._pending is not None:
-                if self._n_tokens >= n_ctx:
+        pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
+        for n_left in range(n_max, 0, -1):
+            if self._pending is None:
+                token = sample(sampler, ctx, self._row)
+            else:
+                began_s = time.perf_counter()
+                if not self._run_pass(n_left - 1):
                     return
-                self._decode_tokens([self._pending], with_logits=True)
-                self._pending = None
-            token = sample(sampler, ctx, -1)
+                token = sample(sampler, ctx, 0)
+                self._pass_s = time.perf_counter() - began_s
+            if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
+                self._row += 1
+            else:
+                self._settle()
+                self._pending = token
             piece = pieces.get(token) or self._piece(token)
             if piece.is_eog:
+                self._settle()
+                self._pending = None
                 yield piece
                 return
-            self._history.append(token)
-            self._pending = token
+            history.append(token)
+            text.append(token)
             yield piece
+
+    def _run_pass(self, n_draft_max: int) -> bool:
+        """Run the pending token with a draft behind it. Returns: False when no cell is free."""
+        assert self._pending is not None
+        n_free = self._n_ctx - self._n_tokens
+        if n_free < 1:
+            return False
+        self._settle()
+        self._draft = self._drafter.propose(min(n_draft_max, n_free - 1)) if self._drafts else []
+        self._decode_tokens([self._pending, *self._draft], n_logits=len(self._draft) + 1)
+        self._pending = None
+        self._row = 0
+        return True
+
+    def _settle(self) -> None:
+        """The pass is over: its draft is kept as far as it came true, the rest is forgotten."""
+        if self._pass_s is None:
+            return
+        n_draft, n_accepted = len(self._draft), self._row
+        if n_accepted < n_draft:
+            n_wrong = n_draft - n_accepted
+            self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos - n_wrong, -1)
+            self._n_pos -= n_wrong
+            self._n_tokens -= n_wrong
+        self._drafter.passed(n_draft, n_accepted, self._pass_s)
+        self._draft = []
+        self._pass_s = None
 
     def append(self, text: str, *, parse_special: bool = False) -> int:
         """See Engine.append."""
+        self._settle()
         tokens = self._tokenize_text(text, parse_special)
         pending = [] if self._pending is None else [self._pending]
-        if self._n_tokens + len(pending) + len(tokens) > self._lib.llama_n_ctx(self._ctx):
+        if self._n_tokens + len(pending) + len(tokens) > self._n_ctx:
             raise PromptError("no room is left in the context for the conclusion")
-        self._decode_tokens(pending + tokens, with_logits=True)
+        self._decode_tokens(pending + tokens, n_logits=1)
         self._pending = None
+        self._row = -1
         self._history += tokens
+        self._drafter.index.tokens += tokens
         self._new_sampler()
         return len(tokens)
 
@@ -357,8 +420,10 @@ class LlamaEngine:
 
         The logits went with them, so the last token kept is run again by what comes next.
         """
+        self._settle()
         if n_drop <= 0:
             return
+        self._drafter.index.truncate(n_drop)
         if self._pending is not None:
             n_drop -= 1
             self._history.pop()
@@ -370,6 +435,10 @@ class LlamaEngine:
         self._n_pos -= n_remove
         self._n_tokens -= n_remove
         self._pending = self._history[-1]
+
+    def draft_counts(self) -> DraftCounts:
+        """See Engine.draft_counts."""
+        return DraftCounts(self._drafter.drafted, self._drafter.accepted)
 
     def close(self) -> None:
         """See Engine.close."""
@@ -394,8 +463,8 @@ class LlamaEngine:
             self._lib.llama_free(self._ctx)
         self._sampler = self._batch = self._ctx = None
 
-    def _decode_tokens(self, tokens: list[int], *, with_logits: bool) -> None:
-        """Run text tokens at the next positions; logits only for the last one, if at all."""
+    def _decode_tokens(self, tokens: list[int], *, n_logits: int) -> None:
+        """Run text tokens at the next positions; logits only for the last n_logits of them."""
         batch = self._batch
         n = len(tokens)
         batch.n_tokens = n
@@ -404,8 +473,7 @@ class LlamaEngine:
             batch.pos[i] = self._n_pos + i
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = 0
-            batch.logits[i] = 0
-        batch.logits[n - 1] = with_logits
+            batch.logits[i] = i >= n - n_logits
         self._check_decode(self._lib.llama_decode(self._ctx, batch))
         self._n_tokens += n
         self._n_pos += n

@@ -28,11 +28,14 @@ _FORMAT = 1
 
 
 class SavedPrompt(NamedTuple):
-    """The KV cache after the last picture; `after` are the tokens that mtmd puts behind it.
+    """The KV cache after the last picture.
 
+    text: the text tokens before it, with a BREAK for each picture, which drafts are looked up in.
+    after: the tokens that mtmd puts behind the last picture, which aren't in the state yet.
     state: llama_state_seq_get_data of sequence 0: n_tokens cells with their M-RoPE positions.
     """
 
+    text: tuple[int, ...]
     after: tuple[int, ...]
     n_tokens: int
     n_pos: int
@@ -80,6 +83,7 @@ class PrefillCache:
             return None
         notes, state = found
         return SavedPrompt(
+            tuple(notes["text"]),
             tuple(notes["after"]),
             notes["n_tokens"],
             notes["n_pos"],
@@ -89,6 +93,7 @@ class PrefillCache:
 
     def keep_prompt(self, head: Sequence[PromptPart], saved: SavedPrompt) -> None:
         notes = {
+            "text": saved.text,
             "after": saved.after,
             "n_tokens": saved.n_tokens,
             "n_pos": saved.n_pos,

@@ -24,6 +24,7 @@ from typing import BinaryIO, cast
 from qvq_cli.engine.cache_store import remove
 from qvq_cli.engine.protocol import (
     Device,
+    DraftCounts,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -134,6 +135,10 @@ class WorkerEngine:
         """See Engine.append."""
         request = {"op": "append", "text": text, "parse_special": parse_special}
         return int(self._call(request)["n"])
+
+    def draft_counts(self) -> DraftCounts:
+        """See Engine.draft_counts."""
+        return DraftCounts(**self._call({"op": "draft_counts"}))
 
     def close(self) -> None:
         """See Engine.close. A worker whose stdin ends goes by itself, once the cache is written."""

@@ -86,7 +86,8 @@ class LoadSpec:
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
     None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
     segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to
-    compute everything anew.
+    compute everything anew. drafts: guess tokens and check several in one pass where that is
+    faster.
     """
 
     model_path: str
@@ -98,6 +99,7 @@ class LoadSpec:
     vision_on_gpu: bool = True
     kv_type: KvType = "f16"
     cache: CacheSpec | None = None
+    drafts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,13 @@ class Piece:
     has_next: bool = False
 
 
+class DraftCounts(NamedTuple):
+    """Tokens that were guessed since the prompt, and those of them that the model chose too."""
+
+    drafted: int
+    accepted: int
+
+
 class Engine(Protocol):
     """One loaded model and one conversation in its KV cache."""
 
@@ -200,6 +209,9 @@ class Engine(Protocol):
 
         Sampling after an append depends only on the seed and the number of tokens before it.
         """
+
+    def draft_counts(self) -> DraftCounts:
+        """How the drafts fared so far."""
 
     def close(self) -> None:
         """Let everything go; safe to call twice and from any state."""

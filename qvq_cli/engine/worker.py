@@ -35,6 +35,9 @@ from qvq_cli.errors import QvqError
 FLUSH_S = 0.1
 """Tokens that come faster than this travel in one frame: on a machine whose every core is decoding,
 waking the reader for each token costs more than the reading."""
+FLUSH_SHARE = 0.1
+"""Of the time since decoding began, if that is less: the reader of a short text starts earlier, and
+has little left to read when it ends."""
 
 
 class Worker:
@@ -106,19 +109,22 @@ class Worker:
             case "append":
                 n = self._engine.append(request["text"], parse_special=request["parse_special"])
                 self._send({"re": "done", "n": n})
+            case "draft_counts":
+                self._send({"re": "done", **self._engine.draft_counts()._asdict()})
 
     def _decode(self, n_max: int) -> None:
         self._n_decoded = 0
         waiting: list[Piece] = []
-        flushed = 0.0
+        began = time.monotonic()
+        flush_at = began
         for piece in self._engine.decode(n_max):
             waiting.append(piece)
             self._n_decoded += not piece.is_eog
             now = time.monotonic()
-            if now - flushed >= FLUSH_S:
+            if now >= flush_at:
                 self._send(*pack_pieces(waiting))
                 waiting = []
-                flushed = now
+                flush_at = now + min(FLUSH_S, (now - began) * FLUSH_SHARE)
             if self._stop_requested.is_set():
                 return
         if waiting:

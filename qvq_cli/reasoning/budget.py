@@ -128,6 +128,17 @@ class Budget:
             self._state = BudgetState.FORCE
         return self._state
 
+    def most_tokens(self, n_tokens: int) -> int | None:
+        """How many more tokens may come before the next decision; None if only a clock limits them.
+
+        Never 0 before FORCE: an engine can be told how far it may run ahead.
+        """
+        if self._state is BudgetState.FINISHING:
+            return self._last_token + _UTF8_TOKENS_MAX - n_tokens
+        if self._limit.max_tokens is None:
+            return None
+        return self._limit.max_tokens - n_tokens
+
     def _find_used_up(self, n_tokens: int, elapsed_s: float) -> Literal["tokens", "time"] | None:
         limit = self._limit
         if limit.max_tokens is not None and n_tokens >= limit.max_tokens:

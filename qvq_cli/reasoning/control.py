@@ -4,7 +4,7 @@
 class Control:
     """The one thing that can be said to a run from outside: conclude now.
 
-    The solver sets can_conclude while there is reasoning to conclude; a signal handler sets
+    The chain sets can_conclude while there is reasoning to conclude; a signal handler sets
     conclude_requested.
     """
 

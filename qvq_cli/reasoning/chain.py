@@ -1,0 +1,277 @@
+"""One chain of reasoning and its answer: a state machine on tokens that knows no engine.
+
+    THINKING --the model's own boundary-------------------------> ANSWERING   (concluded)
+    THINKING --budget, deadline, loop, Ctrl-C, no room left-----> CONCLUDING  (that reason)
+    CONCLUDING --the boundary was appended----------------------> ANSWERING
+    ANSWERING --end of generation, loop, too long---------------> OVER
+    THINKING --end of generation without a boundary-------------> OVER        (concluded)
+
+Policies live in their own modules; this one only asks them in turn after each token. Whoever drives
+a chain does what its `step` says, feeds it what came of that, and asks again.
+"""
+
+import codecs
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+from qvq_cli.engine.protocol import Piece, Reserve, Sampling
+from qvq_cli.reasoning.boundary import Conclusion
+from qvq_cli.reasoning.budget import Budget, BudgetState, ThinkingBudget
+from qvq_cli.reasoning.control import Control
+from qvq_cli.reasoning.events import (
+    AnswerDelta,
+    Event,
+    Finish,
+    Forced,
+    Notice,
+    ReasoningDelta,
+    ReasoningStarted,
+)
+from qvq_cli.reasoning.language import DriftDetector, Language
+from qvq_cli.reasoning.loops import LoopDetector
+from qvq_cli.reasoning.transcript import Channelled, Dialect, Transcript
+
+N_CONCLUSION = 32
+"""KV cells kept for the appended boundary."""
+N_THINKING_UNBOUNDED = 8192
+"""Tokens of room for thinking that only a clock limits: what QVQ's makers allowed in their tests.
+
+Source: VLMEvalKit, vlmeval/config.py, max_new_tokens of QVQ-72B-Preview.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far the model may go."""
+
+    budget: ThinkingBudget
+    max_answer_tokens: int
+    sampling: Sampling
+
+    @property
+    def reserve(self) -> Reserve:
+        """KV cells to keep free after the prompt: always an answer, and thinking if there is
+        room."""
+        n_answer = self.max_answer_tokens + N_CONCLUSION
+        n_thinking = self.budget.reserve_tokens
+        return Reserve(
+            n_answer, n_answer + (N_THINKING_UNBOUNDED if n_thinking is None else n_thinking)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """A step: generate up to n_max tokens, feeding each, until `feed` says to stop."""
+
+    n_max: int
+
+
+Step = Decode | Conclusion
+"""What a chain needs next; a Conclusion is to be appended."""
+
+
+class Chain:
+    """Reasoning and answer of one run of the model, from just behind the prompt.
+
+    Args:
+        room: tokens that the context leaves for thinking.
+        tell: gets every event as it happens.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        language: Language,
+        policy: Policy,
+        room: int,
+        control: Control,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self.transcript = Transcript(dialect)
+        self.finish = Finish.CONCLUDED
+        self.reasoning_tokens = 0
+        self.answer_tokens = 0
+        self.notices: list[Notice] = []
+        self._language = language
+        self._policy = policy
+        self._room = room
+        self._control = control
+        self._tell = tell
+        self._budget = Budget(policy.budget)
+        self._loops = LoopDetector()
+        self._drift = DriftDetector(language)
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._untold: list[Channelled] = []
+        self._conclusion: Conclusion | None = None
+        self._is_over = False
+        self._began_s = time.perf_counter()
+        self._begin(dialect)
+
+    def notice(self, reference: str, message: str) -> None:
+        """Tell a person something and keep it for the record."""
+        self._tell_text()
+        self.notices.append(Notice(reference, message))
+        self._tell(self.notices[-1])
+
+    # what the driver does
+
+    @property
+    def step(self) -> Step | None:
+        """What is to be done next; None when the chain is over."""
+        if self._is_over:
+            return None
+        if self._conclusion is not None:
+            return self._conclusion
+        n_answer = self._policy.max_answer_tokens - self.answer_tokens
+        if self.transcript.in_answer:
+            return Decode(n_answer)
+        n_thinking = self._budget.most_tokens(self.reasoning_tokens)
+        n_room = self._room - self.reasoning_tokens + n_answer
+        return Decode(n_room if n_thinking is None else min(n_room, n_thinking))
+
+    def feed(self, piece: Piece) -> bool:
+        """Take the next token. Returns: False when decoding must stop here for another step."""
+        if piece.is_eog:
+            self._end()
+            return False
+        delta = self._utf8.decode(piece.data)
+        self._untold += self.transcript.feed(delta)
+        in_answer = self.transcript.in_answer
+        if in_answer:
+            self.answer_tokens += 1
+        else:
+            self.reasoning_tokens += 1
+        if self._untold and not piece.has_next:
+            self._tell_text()
+        if in_answer:
+            if self._is_answer_over(delta):
+                self._end()
+            return not self._is_over
+        departure = self._departure(delta)
+        if departure is not None:
+            self._conclude(*departure)
+        return departure is None
+
+    def out_of_cells(self) -> None:
+        """The engine had no room for the tokens that `step` asked for."""
+        if self.transcript.in_answer:
+            self._end()
+        else:
+            self._conclude(*_out_of_room(self.reasoning_tokens))
+
+    def appended(self, conclusion: Conclusion) -> None:
+        """The conclusion is in the KV cache."""
+        self._untold += self.transcript.feed(conclusion.text)
+        self._conclusion = None
+        self._loops = LoopDetector()
+
+    # thinking
+
+    def _begin(self, dialect: Dialect) -> None:
+        wanted = self._policy.budget
+        if dialect is Dialect.PLAIN:
+            return
+        if wanted.max_tokens == 0:
+            self._conclude(Finish.BUDGET, "answering at once, without thinking")
+            return
+        if wanted.max_tokens is not None and wanted.max_tokens > self._room:
+            self.notice(
+                "thinking-shortened",
+                f"this model's context leaves {self._room} tokens for thinking, not "
+                f"{wanted.max_tokens}",
+            )
+        self._tell(ReasoningStarted(wanted.max_tokens, wanted.max_s))
+        self._control.can_conclude = True
+
+    def _departure(self, delta: str) -> tuple[Finish, str] | None:
+        """Ask each policy whether the reasoning may go on after this token."""
+        if self._control.conclude_requested:
+            return Finish.INTERRUPTED, "interrupted; asking for the answer now (Ctrl-C again stops)"
+        loop = self._loops.feed(delta)
+        if loop is not None:
+            return Finish.LOOP, (
+                f"the model is going round in circles ({_quote(loop.sample)}, {loop.repeats} "
+                "times); asking for the answer now"
+            )
+        drift = self._drift.feed(delta)
+        if drift is not None:
+            other = "Chinese" if self._language == "en" else "English"
+            self.notice(
+                "language-drift",
+                f"the reasoning slips into {other} ({_quote(drift.sample)}); "
+                "read it with more care than usual",
+            )
+        is_complete = not self._utf8.getstate()[0]
+        elapsed_s = time.perf_counter() - self._began_s
+        state = self._budget.update(
+            self.reasoning_tokens, elapsed_s, self.transcript.tail, is_complete
+        )
+        if state is BudgetState.FORCE:
+            if self._budget.used_up == "time":
+                return Finish.DEADLINE, "the time for thinking is up; asking for the answer now"
+            return Finish.BUDGET, (
+                f"the thinking budget of {self._policy.budget.max_tokens} tokens is used up; "
+                "asking for the answer now"
+            )
+        return _out_of_room(self._room) if self.reasoning_tokens >= self._room else None
+
+    def _conclude(self, finish: Finish, message: str) -> None:
+        """Have the model's own boundary put after its reasoning, and let it answer."""
+        self.finish = finish
+        self._control.can_conclude = False
+        self._untold += self.transcript.feed(self._utf8.decode(b"", final=True))
+        conclusion = self.transcript.conclusion(self._language)
+        if conclusion is None:
+            return  # the last character completed the model's own boundary
+        self._tell_text()
+        self.notices.append(Notice(finish.value, message))
+        self._tell(Forced(finish, message, conclusion.text.strip()))
+        self._conclusion = conclusion
+
+    # answering
+
+    def _is_answer_over(self, delta: str) -> bool:
+        """Whether the answer must end here though the model would go on."""
+        if self._loops.feed(delta) is not None:
+            self.notice("answer-loop", "the answer was repeating itself and has been cut")
+            return True
+        if self.answer_tokens >= self._policy.max_answer_tokens:
+            self.notice(
+                "answer-cut",
+                f"the answer has been cut at {self.answer_tokens} tokens; --max-answer allows more",
+            )
+            if self.finish is Finish.CONCLUDED:
+                self.finish = Finish.LENGTH
+            return True
+        return False
+
+    def _end(self) -> None:
+        self._control.can_conclude = False
+        self._is_over = True
+        self._untold += self.transcript.finish()
+        self._tell_text()
+
+    # text
+
+    def _tell_text(self) -> None:
+        """Tell the text that has come together since the last time, in one event a channel."""
+        for channel, group in groupby(self._untold, key=lambda stretch: stretch.channel):
+            text = "".join(stretch.text for stretch in group)
+            if channel == "reasoning":
+                self._tell(ReasoningDelta(text, self.reasoning_tokens))
+            else:
+                self._tell(AnswerDelta(text, self.answer_tokens))
+        self._untold = []
+
+
+def _out_of_room(room: int) -> tuple[Finish, str]:
+    return Finish.LENGTH, (
+        f"the {room} tokens of room for thinking are used up; asking for the answer now"
+    )
+
+
+def _quote(sample: str) -> str:
+    line = " ".join(sample.split())
+    return repr(line if len(line) <= 60 else line[:57] + "...")

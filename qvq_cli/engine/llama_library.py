@@ -39,6 +39,7 @@ def import_llama_cpp() -> tuple[Any, Any]:
         package = types.ModuleType("llama_cpp")
         package.__path__ = list(spec.submodule_search_locations)
         package.__spec__ = importlib.machinery.ModuleSpec("llama_cpp", None, is_package=True)
+        package.__spec__.submodule_search_locations = package.__path__  # build.py asks for it
         sys.modules["llama_cpp"] = package
     try:
         from llama_cpp import llama_cpp, mtmd_cpp

@@ -240,6 +240,13 @@ Repack = Annotated[
     bool,
     typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
 ]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        help="Keep on disk what the pictures cost, for the next question about them.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Drafts = Annotated[
     bool,
     typer.Option(

@@ -8,7 +8,7 @@ from qvq_cli.cli.inputs import Inputs
 from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.images import Picture
-from qvq_cli.engine.protocol import Device, LoadSpec
+from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
 from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
 from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, plan_run
@@ -72,7 +72,9 @@ def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
     return replace(policy, budget=replace(budget, max_tokens=max(0, plan.n_thinking - n_past)))
 
 
-def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> LoadSpec:
+def load_spec(
+    options: SolveOptions, choice: ModelChoice, plan: RunPlan, cache: CacheSpec | None
+) -> LoadSpec:
     """What the engine is told."""
     is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
     return LoadSpec(
@@ -85,5 +87,6 @@ def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> Load
         repack=options.repack and not cpu_has_amx(),
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
+        cache=cache,
         drafts=options.drafts,
     )

@@ -55,6 +55,7 @@ class SolveOptions:
     device: str | None
     threads: int | None
     repack: bool
+    cache: bool
     drafts: bool
     force: bool
 

@@ -46,6 +46,7 @@ def solve(
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,
+    cache: opt.Cache = True,
     drafts: opt.Drafts = True,
     force: opt.Force = False,
 ) -> None:

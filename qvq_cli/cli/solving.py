@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from qvq_cli.cli import planning, settings
+from qvq_cli.cli.caching import cache_spec
 from qvq_cli.cli.inputs import Inputs, read_inputs
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
@@ -84,7 +85,13 @@ def run(
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
-        record = solver.solve(planning.load_spec(options, choice, plan), problem, about)
+        cache = (
+            cache_spec(session.env.variables, session.config, choice, plan)
+            if options.cache
+            else None
+        )
+        spec = planning.load_spec(options, choice, plan, cache)
+        record = solver.solve(spec, problem, about)
         if save is not None:
             save_record(save, record, [_saved(picture) for picture in pictures])
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER

@@ -16,6 +16,8 @@ KvType = Literal["f16", "q8_0"]
 """How keys and values are kept: q8_0 takes 8.5 bits for each of f16's 16."""
 
 Stage = Literal["load", "image", "prefill"]
+N_BATCH = 2048
+"""Tokens that are given to llama.cpp at once: its default."""
 N_UBATCH = 512
 """Tokens that go through the graph at once: llama.cpp's default; memory plans count on it."""
 OnProgress = Callable[[Stage, float], None]
@@ -64,14 +66,30 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSpec:
+    """Where what pictures cost is kept, and whose it is.
+
+    max_bytes: what the folder may take; max_entry_bytes: what one entry may, which is also memory
+    for a moment. model_id, mmproj_id: other for other weights. model_name: for people.
+    """
+
+    folder: str
+    max_bytes: int
+    max_entry_bytes: int
+    model_id: str
+    mmproj_id: str
+    model_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSpec:
     """What to load and where to run it.
 
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
     None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
-    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. drafts: guess
-    tokens and check several in one pass where that is faster. draft_path: a second model that makes
-    such guesses; draft_on_gpu: all of it on the GPU.
+    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to
+    compute everything anew. drafts: guess tokens and check several in one pass where that is
+    faster. draft_path: a second model that makes such guesses; draft_on_gpu: all of it on the GPU.
     """
 
     model_path: str
@@ -82,6 +100,7 @@ class LoadSpec:
     repack: bool = True
     vision_on_gpu: bool = True
     kv_type: KvType = "f16"
+    cache: CacheSpec | None = None
     drafts: bool = True
     draft_path: str | None = None
     draft_on_gpu: bool = False
@@ -121,7 +140,9 @@ class Prefilled:
     """The state after the prompt: n_tokens KV cells used, n_pos the next M-RoPE position.
 
     The two differ as soon as there is a picture: an image of (h, w) merged patches takes h*w cells
-    but advances the position by max(h, w).
+    but advances the position by max(h, w). cached_tokens of the cells and cached_images of the
+    pictures were not computed but found in the cache. load_s: what loading the mmproj took, if a
+    picture needed it.
     """
 
     n_tokens: int
@@ -130,6 +151,9 @@ class Prefilled:
     image_tokens: tuple[int, ...]
     image_s: float
     prefill_s: float
+    load_s: float = 0.0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +183,7 @@ class Engine(Protocol):
         """What there is to compute on, the CPU too; can be asked before anything is loaded."""
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
-        """Load the model and its mmproj.
+        """Load the model; its mmproj may wait for the first picture that needs it.
 
         Raises: GgufError: llama.cpp refused a file. EngineDiedError, DoesNotFitError: it died
         trying.
@@ -179,6 +203,7 @@ class Engine(Protocol):
         Args:
             keep_pictures: keep their embeddings for `look_again`.
         Raises: PromptError: the prompt leaves less than reserve.n_min of what the model can hold.
+            As load: the mmproj is refused.
         """
 
     def decode(self, n_max: int) -> Generator[Piece]:

@@ -50,6 +50,8 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "device": _TEXT,
     "threads": _INTEGER,
     "repack": _SWITCH,
+    "cache": _SWITCH,
+    "cache-bytes": _INTEGER,
 }
 """Every key with the types that its value may have."""
 

@@ -37,7 +37,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again."""
+    """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again.
+
+    cached_tokens of the prompt's, and cached_images of the pictures, were not computed in this run
+    but found in the cache.
+    """
 
     image_tokens: int = 0
     prompt_tokens: int = 0
@@ -46,6 +50,8 @@ class Usage:
     drafted: int = 0
     accepted: int = 0
     looks: int = 0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,11 @@ class Solver:
                 drafted=drafts.drafted,
                 accepted=drafts.accepted,
                 looks=chain.n_looks,
+                cached_tokens=prefilled.cached_tokens,
+                cached_images=prefilled.cached_images,
             ),
             timings=Timings(
-                load_s=load_s,
+                load_s=load_s + prefilled.load_s,
                 image_s=prefilled.image_s,
                 prefill_s=prefilled.prefill_s,
                 ttft_s=(self._clock.first_s or now) - about.started_s,

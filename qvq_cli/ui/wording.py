@@ -41,7 +41,21 @@ def summary(record: Record) -> str:
         f"{record.timings.decode_tps:.1f} tok/s",
         clean_line(f"{record.model.name} {record.model.quant}").strip(),
     ]
-    return " · ".join(parts)
+    cached = from_cache(record)
+    return " · ".join([*parts, cached] if cached else parts)
+
+
+def from_cache(record: Record) -> str | None:
+    """`pictures and prompt from the cache`, None where everything was computed."""
+    n_cached, n_images = record.usage.cached_images, len(record.images)
+    if not n_cached:
+        return None
+    what = "picture" if n_images == 1 else "pictures"
+    if record.usage.cached_tokens:
+        what += " and prompt"
+    elif n_cached < n_images:
+        what = f"{n_cached} of {n_images} pictures"
+    return f"{what} from the cache"
 
 
 def duration(seconds: float) -> str:
@@ -70,7 +84,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
     chosen = "greedy" if sampling.temperature == 0 else f"temperature {sampling.temperature:g}"
     chosen += f", top_p {sampling.top_p:g}, top_k {sampling.top_k}, min_p {sampling.min_p:g}"
     chosen += f", repeat_penalty {sampling.repeat_penalty:g}, seed {sampling.seed}"
-    usage = record.usage
+    usage, cached = record.usage, from_cache(record)
     rows = [
         ("model", f"{record.model.name} {record.model.quant}".strip()),
         *((f"sha256 of {name}", sha256 or "not computed") for name, sha256 in record.model.files),
@@ -78,6 +92,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
         ("system", record.system),
         ("reasoning ended by", record.finish.value),
         ("prompt", f"{usage.prompt_tokens} tokens, {usage.image_tokens} of them pictures"),
+        *([("not computed again", cached)] if cached else []),
         ("reasoning", f"{usage.reasoning_tokens} tokens"),
         *((("looked again", _times(usage.looks)),) if usage.looks else ()),
         ("answer", f"{usage.answer_tokens} tokens"),

@@ -345,3 +345,24 @@ def test_the_prompt_is_laid_out_as_mtmd_does_it(
         ours.append([*layout.after, *engine._tokenize_parts(tail)])
         assert ours == as_mtmd_lays_it_out(engine, parts)
         engine._pictures.release(layout)
+
+
+@pytest.mark.parametrize("kept", [("picture", "prompt"), ("picture",), ("prompt",)])
+def test_a_look_again_finds_its_pictures_whatever_was_kept(
+    nano_spec: LoadSpec, cached_spec: LoadSpec, kept: Sequence[str]
+) -> None:
+    """Their cells may come from the cache without their embeddings, which are then computed."""
+
+    def look(spec: LoadSpec) -> list[object]:
+        with engine_of(spec) as engine:
+            engine.prefill(prompt(PAIR, QUESTION), ROOM, GREEDY, no_progress, keep_pictures=True)
+            with closing(engine.decode(20)) as pieces:
+                said = [piece.token for piece in pieces]
+            n_cells = engine.look_again(" Let me look again.", "\n\n")
+            return [said, n_cells, [piece.token for piece in engine.decode(N_SAID)]]
+
+    say(cached_spec, prompt(PAIR, "What is this?"))
+    for entry in store_of(cached_spec).entries():
+        if entry.kind not in kept:
+            entry.path.unlink()
+    assert look(cached_spec) == look(nano_spec)

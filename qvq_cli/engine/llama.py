@@ -1,4 +1,4 @@
-"""llama.cpp through its C API: one model, one mmproj, one conversation in the KV cache.
+"""llama.cpp through its C API: one model, one mmproj, one prompt in the KV cache.
 
 Drives llama_cpp.llama_cpp and llama_cpp.mtmd_cpp, not llama_cpp.Llama and its chat handlers: those
 take M-RoPE positions for KV cells, force a repeat penalty, encode a picture again on every call and
@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qvq_cli.engine.chains import Chains, Machinery
 from qvq_cli.engine.llama_library import Backends, import_llama_cpp
 from qvq_cli.engine.protocol import (
     N_UBATCH,
@@ -28,8 +29,10 @@ from qvq_cli.engine.protocol import (
     Prefilled,
     PromptPart,
     Reserve,
+    Round,
     Sampling,
 )
+from qvq_cli.engine.sampler import make_sampler
 from qvq_cli.errors import (
     DoesNotFitError,
     EngineDiedError,
@@ -38,8 +41,6 @@ from qvq_cli.errors import (
 )
 
 N_BATCH = 2048
-N_PENALTY = 64
-"""Tokens that --repeat-penalty looks back on; llama.cpp's own default."""
 GGML_LOG_WARN, GGML_LOG_CONT = 3, 5
 
 
@@ -65,6 +66,7 @@ class LlamaEngine:
         self._ctx: Any = None
         self._sampler: Any = None
         self._batch: Any = None
+        self._chains: Chains | None = None
         self._pieces: dict[int, Piece] = {}
         self._n_tokens = 0
         self._n_pos = 0
@@ -179,7 +181,7 @@ class LlamaEngine:
         try:
             n_prompt = self._mtmd.mtmd_helper_get_n_tokens(chunks)
             self._make_context(n_prompt, reserve)
-            return self._run_prompt(chunks, n_prompt, on_progress)
+            return self._run_prompt(chunks, n_prompt, reserve.n_chains, on_progress)
         finally:
             self._mtmd.mtmd_input_chunks_free(chunks)
 
@@ -223,12 +225,17 @@ class LlamaEngine:
                 hint="use fewer pictures, a smaller --image-tokens-max or a shorter question",
             )
         n_ctx = min(n_prompt + reserve.n_max, n_ctx_train)
+        n_chains = reserve.n_chains
+        if n_chains > 1:
+            # The prompt's cells are shared, but for its last token: see chains.py.
+            n_ctx += (n_chains - 1) * (n_ctx - n_prompt) + n_chains
         self._free_context()
         params = self._lib.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = N_BATCH
         params.n_ubatch = N_UBATCH
-        params.n_seq_max = 1
+        params.n_seq_max = n_chains
+        params.kv_unified = n_chains > 1
         params.n_threads = self._n_threads
         params.n_threads_batch = self._n_threads
         params.no_perf = True
@@ -248,7 +255,9 @@ class LlamaEngine:
         self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
         self._n_tokens = self._n_pos = 0
 
-    def _run_prompt(self, chunks: Any, n_prompt: int, on_progress: OnProgress) -> Prefilled:
+    def _run_prompt(
+        self, chunks: Any, n_prompt: int, n_chains: int, on_progress: OnProgress
+    ) -> Prefilled:
         mtmd = self._mtmd
         count = mtmd.mtmd_input_chunks_size(chunks)
         items = [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(count)]
@@ -274,7 +283,7 @@ class LlamaEngine:
         return Prefilled(
             n_tokens=self._n_tokens,
             n_pos=self._n_pos,
-            n_ctx=self._lib.llama_n_ctx(self._ctx),
+            n_ctx=self._fork(n_chains),
             image_tokens=tuple(image_tokens),
             image_s=image_s,
             prefill_s=time.perf_counter() - started - image_s,
@@ -328,6 +337,32 @@ class LlamaEngine:
             self._history = tokens[-1:]
             self._pending = None
 
+    def _fork(self, n_chains: int) -> int:
+        """Begin as many chains behind the prompt. Returns: the cells for it and one chain."""
+        n_ctx = int(self._lib.llama_n_ctx(self._ctx))
+        if n_chains == 1:
+            return n_ctx
+        n_free = n_ctx - self._n_tokens - n_chains
+        n_ctx_train = int(self._lib.llama_model_n_ctx_train(self._model))
+        n_ctx = min(self._n_tokens + n_free // n_chains, n_ctx_train)
+        self._chains = Chains(
+            Machinery(
+                self._lib,
+                self._ctx,
+                self._vocab,
+                self._batch,
+                run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, self._batch)),
+                piece=lambda token: self._pieces.get(token) or self._piece(token),
+            ),
+            self._sampling,
+            n_chains=n_chains,
+            n_ctx=n_ctx,
+            n_tokens=self._n_tokens,
+            n_pos=self._n_pos,
+            last_token=self._history[-1],
+        )
+        return n_ctx
+
     # decode
 
     def decode(self, n_max: int) -> Generator[Piece]:
@@ -350,9 +385,17 @@ class LlamaEngine:
             self._pending = token
             yield piece
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        """See Engine.decode_chains. Never runs ahead."""
+        assert self._chains is not None
+        return self._chains.decode(chains, n_rounds)
+
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
         tokens = self._tokenize_text(text, parse_special)
+        if self._chains is not None:
+            self._chains.append(chain, tokens)
+            return len(tokens)
         pending = [] if self._pending is None else [self._pending]
         if self._n_tokens + len(pending) + len(tokens) > self._lib.llama_n_ctx(self._ctx):
             raise PromptError("no room is left in the context for the conclusion")
@@ -365,8 +408,12 @@ class LlamaEngine:
     def rewind(self, n_drop: int) -> None:
         """Forget the last n_drop decoded tokens: the KV cache ends with the one before them.
 
-        The logits went with them, so the last token kept is run again by what comes next.
+        The logits went with them, so the last token kept is run again by what comes next. With
+        several chains, n_drop counts rounds.
         """
+        if self._chains is not None:
+            self._chains.rewind(n_drop)
+            return
         if n_drop <= 0:
             return
         if self._pending is not None:
@@ -391,6 +438,9 @@ class LlamaEngine:
         self._vision = self._model = None
 
     def _free_context(self) -> None:
+        if self._chains is not None:
+            self._chains.close()
+            self._chains = None
         if self._sampler:
             self._lib.llama_sampler_free(self._sampler)
         if self._batch is not None:
@@ -443,41 +493,10 @@ class LlamaEngine:
         return piece
 
     def _new_sampler(self) -> None:
-        """A fresh sampler chain, ordered as llama.cpp does; depends on seed and history only."""
-        lib, sampling = self._lib, self._sampling
+        """A fresh sampler chain; depends on seed and history only."""
         if self._sampler:
-            lib.llama_sampler_free(self._sampler)
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        steps = []
-        if sampling.repeat_penalty != 1.0:
-            steps.append(
-                lib.llama_sampler_init_penalties(
-                    lib.llama_vocab_n_tokens(self._vocab),
-                    N_PENALTY,
-                    sampling.repeat_penalty,
-                    0.0,
-                    0.0,
-                )
-            )
-        if sampling.temperature <= 0:
-            steps.append(lib.llama_sampler_init_greedy())
-        else:
-            if sampling.top_k > 0:
-                steps.append(lib.llama_sampler_init_top_k(sampling.top_k))
-            if sampling.top_p < 1.0:
-                steps.append(lib.llama_sampler_init_top_p(sampling.top_p, 1))
-            if sampling.min_p > 0.0:
-                steps.append(lib.llama_sampler_init_min_p(sampling.min_p, 1))
-            steps.append(lib.llama_sampler_init_temp(sampling.temperature))
-            n_said = len(self._history) - 1
-            steps.append(
-                lib.llama_sampler_init_dist((sampling.seed + 0x9E3779B1 * n_said) & 0xFFFFFFFF)
-            )
-        for step in steps:
-            lib.llama_sampler_chain_add(chain, step)
-        for token in self._history[1:][-N_PENALTY:]:
-            lib.llama_sampler_accept(chain, token)
-        self._sampler = chain
+            self._lib.llama_sampler_free(self._sampler)
+        self._sampler = make_sampler(self._lib, self._vocab, self._sampling, self._history)
 
     # log
 

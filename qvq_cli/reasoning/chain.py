@@ -4,6 +4,7 @@
     THINKING --budget, deadline, loop, Ctrl-C, no room left-----> CONCLUDING  (that reason)
     CONCLUDING --the boundary was appended----------------------> ANSWERING
     ANSWERING --end of generation, loop, too long---------------> OVER
+    any of these --cut from outside-----------------------------> OVER        (cut)
     THINKING --end of generation without a boundary-------------> OVER        (concluded)
 
 Policies live in their own modules; this one only asks them in turn after each token. Whoever drives
@@ -22,7 +23,7 @@ from qvq_cli.reasoning.budget import Budget, BudgetState, ThinkingBudget
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
-    Event,
+    ChainEvent,
     Finish,
     Forced,
     Notice,
@@ -44,11 +45,12 @@ Source: VLMEvalKit, vlmeval/config.py, max_new_tokens of QVQ-72B-Preview.
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far the model may go."""
+    """How far the model may go: each of n_chains, which vote where there are several."""
 
     budget: ThinkingBudget
     max_answer_tokens: int
     sampling: Sampling
+    n_chains: int = 1
 
     @property
     def reserve(self) -> Reserve:
@@ -56,9 +58,8 @@ class Policy:
         room."""
         n_answer = self.max_answer_tokens + N_CONCLUSION
         n_thinking = self.budget.reserve_tokens
-        return Reserve(
-            n_answer, n_answer + (N_THINKING_UNBOUNDED if n_thinking is None else n_thinking)
-        )
+        n_all = n_answer + (N_THINKING_UNBOUNDED if n_thinking is None else n_thinking)
+        return Reserve(n_answer, n_all, self.n_chains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Chain:
         policy: Policy,
         room: int,
         control: Control,
-        tell: Callable[[Event], None],
+        tell: Callable[[ChainEvent], None],
     ) -> None:
         self.transcript = Transcript(dialect)
         self.finish = Finish.CONCLUDED
@@ -160,6 +161,11 @@ class Chain:
         self._untold += self.transcript.feed(conclusion.text)
         self._conclusion = None
         self._loops = LoopDetector()
+
+    def cut(self) -> None:
+        """Nobody waits for the rest any more."""
+        self._end()
+        self.finish = Finish.CUT
 
     # thinking
 

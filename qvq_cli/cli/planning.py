@@ -33,15 +33,16 @@ def make_demand(
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
     image_tokens = tuple(picture.image_tokens for picture in pictures)
     n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
-    n_answer, n_all = policy.reserve
-    n_thinking = n_all - n_answer
+    reserve = policy.reserve
+    n_thinking = reserve.n_max - reserve.n_min
     is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None
     return Demand(
         n_prompt=sum(image_tokens) + n_text,
         image_tokens=image_tokens,
-        n_answer=n_answer,
+        n_answer=reserve.n_min,
         n_thinking=n_thinking,
         n_thinking_min=n_thinking if is_typed else min(n_thinking, LEAST_THINKING),
+        n_chains=policy.n_chains,
     )
 
 
@@ -61,8 +62,8 @@ def make_plan(
 
 def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
     """The policy with no more thinking than the plan has room for."""
-    n_answer, n_all = policy.reserve
-    if n_all - n_answer <= plan.n_thinking:
+    reserve = policy.reserve
+    if reserve.n_max - reserve.n_min <= plan.n_thinking:
         return policy
     budget = replace(policy.budget, max_tokens=plan.n_thinking)
     # The sentence that may be finished past the limit takes its room from the limit.

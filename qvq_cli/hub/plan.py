@@ -110,22 +110,34 @@ def catalog_sizes(entry: CatalogEntry, quant: str) -> ModelSizes | None:
 
 
 def plan_memory(
-    sizes: ModelSizes, *, n_ctx: int, image_tokens: Sequence[int], kv_type: KvType = "f16"
+    sizes: ModelSizes,
+    *,
+    n_ctx: int,
+    image_tokens: Sequence[int],
+    kv_type: KvType = "f16",
+    n_chains: int = 1,
+    n_shared: int = 0,
 ) -> MemoryPlan:
     """Estimate a run.
 
     Args:
         n_ctx: KV cells: the prompt with its pictures, the reasoning and the answer.
         image_tokens: what each picture costs; the largest one sets the encoder's working memory.
+        n_chains: how often reasoning and answer are there; the first n_shared cells are there once.
     """
     text = sizes.text
-    n_ctx = min(-(-n_ctx // CTX_STEP) * CTX_STEP, text.n_ctx_train)
+    n_ctx = min(n_ctx, text.n_ctx_train)
+    if n_chains > 1:
+        n_ctx += (n_chains - 1) * (n_ctx - n_shared) + n_chains  # as the engine counts
+    n_ctx = -(-n_ctx // CTX_STEP) * CTX_STEP
+    if n_chains == 1:
+        n_ctx = min(n_ctx, text.n_ctx_train)
     return MemoryPlan(
         n_ctx=n_ctx,
         weight_bytes=sizes.weight_bytes,
         mmproj_bytes=sizes.mmproj_bytes,
         kv_bytes=int(n_ctx * text.kv_bytes_per_token * _KV_BITS[kv_type] / _KV_BITS["f16"]),
-        compute_bytes=activation_bytes(sizes, n_ctx) + text.n_vocab * F32_BYTES,
+        compute_bytes=activation_bytes(sizes, n_ctx) + n_chains * text.n_vocab * F32_BYTES,
         vision_bytes=_vision_bytes(sizes, image_tokens),
         process_bytes=_PROCESS_BYTES + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN,
         kv_type=kv_type,

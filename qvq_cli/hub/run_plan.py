@@ -42,7 +42,8 @@ class Machine:
 class Demand:
     """KV cells a run asks for. n_prompt counts the pictures' tokens too.
 
-    n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it.
+    n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it. Each of
+    n_chains has thinking and an answer of its own behind the one prompt.
     """
 
     n_prompt: int
@@ -50,6 +51,7 @@ class Demand:
     n_answer: int
     n_thinking: int
     n_thinking_min: int
+    n_chains: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class RunPlan:
     is_unified: bool = False
     reasons: tuple[str, ...] = ()
     sacrifices: tuple[Sacrifice, ...] = ()
+    n_chains: int = 1
 
     @property
     def fits(self) -> bool:
@@ -182,6 +185,7 @@ class _Planner:
             return
         cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
         n_less = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+        n_less = -(-n_less // self._demand.n_chains)
         n_thinking = max(self._demand.n_thinking_min, self._demand.n_thinking - n_less)
         yield self._plan(plan.memory.kv_type, n_thinking)
 
@@ -190,6 +194,8 @@ class _Planner:
         memory = plan_memory(
             self._sizes,
             n_ctx=demand.n_prompt + n_thinking + demand.n_answer,
+            n_chains=demand.n_chains,
+            n_shared=demand.n_prompt,
             image_tokens=demand.image_tokens,
             kv_type=kv_type,
         )
@@ -203,7 +209,14 @@ class _Planner:
             offload = Offload(n_wished, vision_on_gpu=n_wished != 0)
         host = self._host_use(memory, offload)
         devices = (host, *self._gpu_uses(memory, offload, gpu_free_bytes))
-        return RunPlan(memory, n_thinking, offload, devices, machine.is_unified)
+        return RunPlan(
+            memory,
+            n_thinking,
+            offload,
+            devices,
+            machine.is_unified,
+            n_chains=demand.n_chains,
+        )
 
     def _host_use(self, memory: MemoryPlan, offload: Offload) -> DeviceUse:
         """What stays in the computer's own memory."""

@@ -129,3 +129,4 @@ def test_votes_that_do_not_fit_are_planned(
     assert run["votes"]["n_finished"] >= 4
     monkeypatch.setattr("qvq_cli.cli.planning.free_memory", lambda: one["needed_bytes"])
     assert main([*VOTE[:-1], "8", "--max-thinking", "1024"]) == ExitCode.DOES_NOT_FIT
+    assert "fewer --votes would fit" in capfd.readouterr().err

@@ -21,7 +21,7 @@ from qvq_cli.hub.vision_model import VisionShape
 
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to it
 LEAST_THINKING = 256
-F32_BYTES, _F16_BYTES = 4, 2
+F32_BYTES, F16_BYTES = 4, 2
 _VOCABULARY_BYTES_PER_TOKEN = 300  # measured: 44 MiB for Qwen's 151,936 tokens and their merges
 _PROCESS_BYTES = 64 << 20  # measured: Python, the libraries, and what loading takes for a moment
 _KV_BITS: Mapping[KvType, float] = {"f16": 16, "q8_0": 8.5}
@@ -147,7 +147,7 @@ def plan_memory(
 def activation_bytes(sizes: ModelSizes, n_ctx: int) -> int:
     """What N_UBATCH tokens need on their way through a layer, and the mask of their attention."""
     activations = 2 * sizes.text.n_ff + 7 * sizes.text.n_embd
-    return N_UBATCH * (activations * F32_BYTES + n_ctx * _F16_BYTES)
+    return N_UBATCH * (activations * F32_BYTES + n_ctx * F16_BYTES)
 
 
 def _vision_bytes(sizes: ModelSizes, image_tokens: Sequence[int]) -> int:
@@ -159,7 +159,7 @@ def _vision_bytes(sizes: ModelSizes, image_tokens: Sequence[int]) -> int:
     text, vision = sizes.text, sizes.vision
     patches = [tokens * vision.merge**2 for tokens in image_tokens]
     pixel_bytes = 3 * vision.patch_px**2
-    wide = vision.n_ff * (F32_BYTES + _F16_BYTES)
+    wide = vision.n_ff * (F32_BYTES + F16_BYTES)
     graph = 2 * vision.n_embd * F32_BYTES + wide + pixel_bytes * F32_BYTES
     copies = 2 * pixel_bytes * F32_BYTES
     embeddings = 2 * text.n_embd * (1 + text.n_deepstack) * F32_BYTES // vision.merge**2

@@ -16,6 +16,7 @@ from qvq_cli.hub.catalog import Profile
 from qvq_cli.hub.offload import MARGIN_BYTES, Offload, gpu_share, plan_offload
 from qvq_cli.hub.plan import (
     CTX_STEP,
+    F16_BYTES,
     F32_BYTES,
     LEAST_THINKING,
     MemoryPlan,
@@ -183,7 +184,7 @@ class _Planner:
             yield plan
         if plan.fits or self._demand.n_thinking_min >= self._demand.n_thinking:
             return
-        cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
+        cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * F16_BYTES
         n_less = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
         n_less = -(-n_less // self._demand.n_chains)
         n_thinking = max(self._demand.n_thinking_min, self._demand.n_thinking - n_less)

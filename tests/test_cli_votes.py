@@ -71,6 +71,16 @@ def test_greedy_votes_are_refused(capfd: pytest.CaptureFixture[str], greedy: lis
     assert "would think the same 4 times" in capfd.readouterr().err
 
 
+def test_votes_by_default(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "qvq").mkdir()
+    (tmp_path / "qvq" / "config.toml").write_text("votes = 3\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert result(capfd, *ASK, "--max-thinking", "20")["votes"]["n_chains"] == 3
+    assert result(capfd, *ASK, "--max-thinking", "20", "--votes", "1")["votes"] is None
+
+
 def test_the_story_in_a_pipe(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*VOTE, "--seed", "1"]) == 0
     out, err = capfd.readouterr()

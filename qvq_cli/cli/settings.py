@@ -161,7 +161,7 @@ def _sampling(options: SolveOptions, own: Sampling) -> Sampling:
         raise UsageError(
             f"--votes {options.votes} with greedy sampling would think the same "
             f"{options.votes} times",
-            hint="leave out --temperature, --top-k and --top-p, or give a --temperature above 0",
+            hint="leave out --temperature, --top-k and --top-p, or give --votes 1",
             reference="votes-without-chance",
         )
     return sampling

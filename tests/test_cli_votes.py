@@ -71,6 +71,11 @@ def test_greedy_votes_are_refused(capfd: pytest.CaptureFixture[str], greedy: lis
     assert "would think the same 4 times" in capfd.readouterr().err
 
 
+def test_votes_take_no_second_look(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*VOTE, "--look-again", "100"]) == ExitCode.USAGE
+    assert "--look-again exclude each other" in capfd.readouterr().err
+
+
 def test_votes_by_default(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

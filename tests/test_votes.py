@@ -60,7 +60,7 @@ def run(
     sampling: Sampling = WARM,
 ) -> tuple[Record, Votes, list[Event]]:
     events: list[Event] = []
-    policy = Policy(budget or ThinkingBudget(4000), 200, sampling, n_chains)
+    policy = Policy(budget or ThinkingBudget(4000), 200, sampling, n_chains=n_chains)
     solver = Solver(engine, policy, control or Control(), events.append)
     about = About(ModelUsed("scripted", "", ()), (), time.perf_counter())
     record = solver.solve(spec, Problem(question, "Think.", bitmaps, Dialect.HEADING), about)

@@ -49,6 +49,17 @@ Votes = Annotated[
         rich_help_panel=THINKING,
     ),
 ]
+LookAgain = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        min=1,
+        help="After every so many tokens of thinking, put the pictures in front of the model "
+        "again: against losing sight of them, at the cost of reading them once more.",
+        rich_help_panel=THINKING,
+        show_default=False,
+    ),
+]
 System = Annotated[
     str | None,
     typer.Option(
@@ -236,6 +247,13 @@ Threads = Annotated[
 Repack = Annotated[
     bool,
     typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
+]
+Drafts = Annotated[
+    bool,
+    typer.Option(
+        help="Guess tokens from the text so far and check several at once where that is faster.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Force = Annotated[
     bool,

@@ -35,16 +35,17 @@ def make_demand(
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
     image_tokens = tuple(picture.image_tokens for picture in pictures)
     n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
-    reserve = policy.reserve
-    n_thinking = reserve.n_max - reserve.n_min
+    n_answer, n_thinking = policy.reserve.n_min, policy.n_thinking
     is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None
     return Demand(
         n_prompt=sum(image_tokens) + n_text,
         image_tokens=image_tokens,
-        n_answer=reserve.n_min,
+        n_answer=n_answer,
         n_thinking=n_thinking,
         n_thinking_min=n_thinking if is_typed else min(n_thinking, LEAST_THINKING),
         n_chains=policy.n_chains,
+        n_looks=policy.n_looks,
+        look_cells=policy.looks.n_cells if policy.looks else 0,
     )
 
 
@@ -63,9 +64,10 @@ def make_plan(
 
 
 def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
-    """The policy with no more thinking than the plan has room for."""
-    reserve = policy.reserve
-    if reserve.n_max - reserve.n_min <= plan.n_thinking:
+    """The policy with no more thinking and looks than the plan has room for."""
+    if policy.looks is not None and plan.n_looks < policy.n_looks:
+        policy = replace(policy, looks=replace(policy.looks, n_max=plan.n_looks))
+    if policy.n_thinking <= plan.n_thinking:
         return policy
     budget = replace(policy.budget, max_tokens=plan.n_thinking)
     # The sentence that may be finished past the limit takes its room from the limit.
@@ -86,4 +88,5 @@ def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> Load
         repack=options.repack and not cpu_has_amx(),
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
+        drafts=options.drafts,
     )

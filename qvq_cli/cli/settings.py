@@ -17,6 +17,7 @@ from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
 from qvq_cli.reasoning.chain import Policy
+from qvq_cli.reasoning.look_again import LookAgain
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions
@@ -40,6 +41,7 @@ class SolveOptions:
     max_thinking: str | None
     max_answer: int
     votes: int
+    look_again: int | None
     system: str | None
     answer_only: bool
     answer_format: str | None
@@ -64,6 +66,7 @@ class SolveOptions:
     device: str | None
     threads: int | None
     repack: bool
+    drafts: bool
     force: bool
 
 
@@ -130,8 +133,15 @@ def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
         budget = ThinkingBudget(max_tokens=choice.profile.max_thinking)
     else:
         budget = parse_thinking_budget(options.max_thinking)
+    if options.votes > 1 and options.look_again is not None:
+        raise UsageError(
+            "--votes and --look-again exclude each other",
+            hint="look again in one chain, or let several vote",
+            reference="votes-look-again",
+        )
     sampling = _sampling(options, choice.profile.sampling)
-    return Policy(budget, options.max_answer, sampling, check_votes(options.votes))
+    n_chains = check_votes(options.votes)
+    return Policy(budget, options.max_answer, sampling, n_chains=n_chains)
 
 
 def needs_chance(options: SolveOptions, sampling: Sampling) -> bool:
@@ -165,6 +175,15 @@ def _sampling(options: SolveOptions, own: Sampling) -> Sampling:
             reference="votes-without-chance",
         )
     return sampling
+
+
+def add_looks(
+    policy: Policy, options: SolveOptions, dialect: Dialect, image_tokens: tuple[int, ...]
+) -> Policy:
+    """The policy with the looks at the pictures that were asked for, where a model reasons."""
+    if options.look_again is None or dialect is Dialect.PLAIN or policy.budget.max_tokens == 0:
+        return policy
+    return replace(policy, looks=LookAgain(options.look_again, image_tokens))
 
 
 def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:

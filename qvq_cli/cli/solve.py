@@ -22,6 +22,7 @@ def solve(
     max_thinking: opt.MaxThinking = None,
     max_answer: opt.MaxAnswer = 512,
     votes: opt.Votes = 1,
+    look_again: opt.LookAgain = None,
     system: opt.System = None,
     answer_only: opt.AnswerOnly = False,
     answer_format: opt.AnswerFormatOption = None,
@@ -46,6 +47,7 @@ def solve(
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,
+    drafts: opt.Drafts = True,
     force: opt.Force = False,
 ) -> None:
     """Solve a problem: pictures, then the question.

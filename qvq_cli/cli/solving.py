@@ -30,6 +30,7 @@ from qvq_cli.ui.view import View, make_view
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
+NO_LOOK_NOTICE = "--look-again does nothing here: there is no reasoning before the answer"
 EMBEDDED_NOTICE = (
     "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
     "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
@@ -59,7 +60,10 @@ def run(
         )
         policy = settings.make_policy(options, choice)
         limits = settings.image_limits(options, choice.profile.limits)
+        dialect = settings.choose_dialect(options, choice)
         pictures = _load_pictures(session, inputs, limits, view)
+        image_tokens = tuple(picture.image_tokens for picture in pictures)
+        policy = settings.add_looks(policy, options, dialect, image_tokens)
         demand = planning.make_demand(options, choice, inputs, pictures, policy)
         plan = planning.make_plan(options, choice, demand, engine.devices())
         if not options.force:
@@ -70,11 +74,13 @@ def run(
         _say_what_is_special(solver, choice, pictures, plan)
         if settings.needs_chance(options, choice.profile.sampling):
             solver.notice("votes-sampling", _votes_notice(policy))
+        if options.look_again is not None and policy.looks is None:
+            solver.notice("no-look-again", NO_LOOK_NOTICE)
         problem = Problem(
             question=inputs.question,
             system=choice.profile.system if options.system is None else options.system,
             bitmaps=tuple(picture.bitmap for picture in pictures),
-            dialect=settings.choose_dialect(options, choice),
+            dialect=dialect,
         )
         about = About(
             model=ModelUsed(choice.name, choice.quant, choice.files),

@@ -13,15 +13,19 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qvq_cli.engine.chains import Chains, Machinery
+from qvq_cli.engine.draft_model import DraftModel
+from qvq_cli.engine.drafts import BREAK, Drafter
 from qvq_cli.engine.llama_library import Backends, import_llama_cpp
 from qvq_cli.engine.protocol import (
     N_UBATCH,
     Bitmap,
     Device,
+    DraftCounts,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -31,6 +35,7 @@ from qvq_cli.engine.protocol import (
     Reserve,
     Round,
     Sampling,
+    TextPart,
 )
 from qvq_cli.engine.sampler import make_sampler
 from qvq_cli.errors import (
@@ -49,8 +54,7 @@ class LlamaEngine:
 
     Args:
         verbose: pass llama.cpp's log on to stderr; otherwise only its last warnings are kept, to
-        explain
-            a failure.
+            explain a failure.
     """
 
     def __init__(self, *, verbose: bool = False) -> None:
@@ -70,10 +74,20 @@ class LlamaEngine:
         self._pieces: dict[int, Piece] = {}
         self._n_tokens = 0
         self._n_pos = 0
+        # Of each picture of the prompt its size and float32 embeddings, where they are kept.
+        self._seen: list[tuple[Bitmap, ctypes.Array[ctypes.c_float]]] = []
         # Every text token from the prompt's last one on; the KV cache holds them all but a pending
-        # one.
+        # one, and while a pass is being read, the rest of its draft.
         self._history: list[int] = []
         self._pending: int | None = None
+        # The pass that is being read: its draft, the row of logits to choose from next, its time.
+        self._drafter = Drafter()
+        self._draft: list[int] = []
+        self._row = -1
+        self._draft_s = self._pass_began_s = 0.0
+        self._pass_s: float | None = None
+        self._draft_model: DraftModel | None = None
+        self._guess_share = 0.0
 
     def devices(self) -> tuple[Device, ...]:
         """See Engine.devices."""
@@ -88,25 +102,32 @@ class LlamaEngine:
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
         started = time.perf_counter()
-        sizes = [Path(path).stat().st_size for path in (spec.model_path, spec.mmproj_path)]
-        model_share = sizes[0] / max(sum(sizes), 1)
-        self._n_threads, self._kv_type = spec.n_threads, spec.kv_type
-        self._load_model(spec, lambda share: on_progress("load", share * model_share))
-        self._load_vision(
-            spec, lambda share: on_progress("load", model_share + share * (1 - model_share))
-        )
+        paths = [spec.model_path, spec.mmproj_path, *([spec.draft_path] if spec.draft_path else [])]
+        sizes = [Path(path).stat().st_size for path in paths]
+        report = _Shares(sizes, lambda share: on_progress("load", share))
+        self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
+        self._model = self._load_model(spec.model_path, spec.n_gpu_layers, spec, report.of(0))
+        self._load_vision(spec, report.of(1))
         self._vocab = self._lib.llama_model_get_vocab(self._model)
+        if spec.draft_path:
+            n_layers = -1 if spec.draft_on_gpu else 0
+            model = self._load_model(spec.draft_path, n_layers, spec, report.of(2))
+            name = Path(spec.draft_path).name
+            self._draft_model = DraftModel(self._lib, model, self._vocab, name)
+            self._guess_share = sizes[2] / max(sizes[0], 1)
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
             load_s=time.perf_counter() - started,
         )
 
-    def _load_model(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
+    def _load_model(
+        self, path: str, n_gpu_layers: int, spec: LoadSpec, report: Callable[[float], None]
+    ) -> Any:
         params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = spec.n_gpu_layers
+        params.n_gpu_layers = n_gpu_layers
         params.use_extra_bufts = spec.repack
-        if spec.repack and spec.n_gpu_layers == 0:
+        if spec.repack and n_gpu_layers == 0:
             # Mapped weights would stay in memory beside their rewritten copies.
             params.load_mode = self._lib.LLAMA_LOAD_MODE_NONE
         params.progress_callback = self._progress_callback(
@@ -116,9 +137,10 @@ class LlamaEngine:
             handle = None if spec.device == "none" else self._backends.handle(spec.device)
             self._device_list = (ctypes.c_void_p * 2)(handle, None)
             params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
-        self._model = self._lib.llama_model_load_from_file(os.fsencode(spec.model_path), params)
-        if not self._model:
-            raise self._load_error(spec.model_path)
+        model = self._lib.llama_model_load_from_file(os.fsencode(path), params)
+        if not model:
+            raise self._load_error(path)
+        return model
 
     def _load_vision(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
         params = self._mtmd.mtmd_context_params_default()
@@ -174,14 +196,19 @@ class LlamaEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         self._sampling = sampling
+        self._seen = []
         chunks = self._tokenize(parts)
         try:
             n_prompt = self._mtmd.mtmd_helper_get_n_tokens(chunks)
             self._make_context(n_prompt, reserve)
-            return self._run_prompt(chunks, n_prompt, reserve.n_chains, on_progress)
+            bitmaps = [part for part in parts if isinstance(part, Bitmap)]
+            done = self._run_prompt(chunks, n_prompt, on_progress, bitmaps if keep_pictures else ())
+            return replace(done, n_ctx=self._fork(reserve.n_chains))
         finally:
             self._mtmd.mtmd_input_chunks_free(chunks)
 
@@ -193,7 +220,9 @@ class LlamaEngine:
         for i, part in enumerate(parts):
             c_part = mtmd.mtmd_input_part()
             if isinstance(part, Bitmap):
-                rgb = (ctypes.c_uint8 * len(part.rgb)).from_buffer_copy(part.rgb)
+                size = len(part.rgb)
+                # Without pixels it is mtmd's placeholder: tokenized alike, never encoded.
+                rgb = (ctypes.c_uint8 * size).from_buffer_copy(part.rgb) if size else None
                 bitmap = mtmd.mtmd_bitmap_init(part.width_px, part.height_px, rgb)
                 bitmaps.append(bitmap)
                 c_part.bitmap = bitmap
@@ -253,18 +282,19 @@ class LlamaEngine:
             )
         self._memory = self._lib.llama_get_memory(self._ctx)
         self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
+        self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
+        self._drafter = Drafter(self._draft_model, self._guess_share)
+        if self._draft_model is not None:
+            self._draft_model.start(self._n_ctx, self._n_threads)
+        self._draft = []
+        self._pass_s = None
 
     def _run_prompt(
-        self, chunks: Any, n_prompt: int, n_chains: int, on_progress: OnProgress
+        self, chunks: Any, n_prompt: int, on_progress: OnProgress, kept: Sequence[Bitmap]
     ) -> Prefilled:
         mtmd = self._mtmd
-        count = mtmd.mtmd_input_chunks_size(chunks)
-        items = [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(count)]
-        is_image = [
-            mtmd.mtmd_input_chunk_get_type(item) == mtmd.MTMD_INPUT_CHUNK_TYPE_IMAGE
-            for item in items
-        ]
+        items, is_image = self._items(chunks)
         image_tokens: list[int] = []
         image_s = 0.0
         started = time.perf_counter()
@@ -274,20 +304,38 @@ class LlamaEngine:
                 before = time.perf_counter()
                 embd = self._encode_image(item)
                 image_s += time.perf_counter() - before
+                if kept:
+                    self._keep_picture(kept[len(image_tokens)], item, embd)
                 image_tokens.append(mtmd.mtmd_input_chunk_get_n_tokens(item))
+                self._drafter.index.tokens.append(BREAK)
                 self._prefill_image(item, embd, n_prompt, on_progress)
             else:
-                self._prefill_text(self._text_tokens(item), i == count - 1, n_prompt, on_progress)
+                self._prefill_text(
+                    self._text_tokens(item), i == len(items) - 1, n_prompt, on_progress
+                )
+        if self._draft_model is not None:
+            self._draft_model.read(self._drafter.index.tokens)
         on_progress("prefill", 1.0)
+        self._drafter.prefilled(time.perf_counter() - started)
         self._new_sampler()
         return Prefilled(
             n_tokens=self._n_tokens,
             n_pos=self._n_pos,
-            n_ctx=self._fork(n_chains),
+            n_ctx=self._n_ctx,
             image_tokens=tuple(image_tokens),
             image_s=image_s,
             prefill_s=time.perf_counter() - started - image_s,
         )
+
+    def _items(self, chunks: Any) -> tuple[list[Any], list[bool]]:
+        """The chunks in order, and which of them are pictures."""
+        mtmd = self._mtmd
+        items = [
+            mtmd.mtmd_input_chunks_get(chunks, i)
+            for i in range(mtmd.mtmd_input_chunks_size(chunks))
+        ]
+        types = [mtmd.mtmd_input_chunk_get_type(item) for item in items]
+        return items, [each == mtmd.MTMD_INPUT_CHUNK_TYPE_IMAGE for each in types]
 
     def _text_tokens(self, chunk: Any) -> list[int]:
         n = ctypes.c_size_t()
@@ -303,6 +351,17 @@ class LlamaEngine:
                 reference="image-encode-failed",
             )
         return self._mtmd.mtmd_get_output_embd(self._vision)
+
+    def _keep_picture(self, bitmap: Bitmap, chunk: Any, embd: Any) -> None:
+        """Copy its embeddings of shape (n_tokens, n_embd_inp); mtmd overwrites its own.
+
+        n_embd_inp, what the text model takes in, counts Qwen3-VL's deepstack levels too.
+        """
+        n_tokens = self._mtmd.mtmd_input_chunk_get_n_tokens(chunk)
+        n_floats = n_tokens * self._lib.llama_model_n_embd_inp(self._model)
+        copy = (ctypes.c_float * n_floats)()
+        ctypes.memmove(copy, embd, ctypes.sizeof(copy))
+        self._seen.append((replace(bitmap, rgb=b""), copy))
 
     def _prefill_image(self, chunk: Any, embd: Any, n_prompt: int, on_progress: OnProgress) -> None:
         def on_batch(view: Any, _: object) -> int:
@@ -331,11 +390,14 @@ class LlamaEngine:
     ) -> None:
         for start in range(0, len(tokens), N_BATCH):
             part = tokens[start : start + N_BATCH]
-            self._decode_tokens(part, with_logits=is_last and start + N_BATCH >= len(tokens))
+            is_end = is_last and start + N_BATCH >= len(tokens)
+            self._decode_tokens(part, n_logits=int(is_end))
             on_progress("prefill", self._n_tokens / n_prompt)
+        self._drafter.index.tokens += tokens
         if is_last:
             self._history = tokens[-1:]
             self._pending = None
+            self._row = -1
 
     def _fork(self, n_chains: int) -> int:
         """Begin as many chains behind the prompt. Returns: the cells for it and one chain."""
@@ -366,23 +428,34 @@ class LlamaEngine:
     # decode
 
     def decode(self, n_max: int) -> Generator[Piece]:
-        """See Engine.decode. Never runs ahead: the next token is computed when it is asked for."""
+        """See Engine.decode. Never runs ahead: the next token is chosen when it is asked for.
+
+        A pass may have run a draft behind the pending token. As long as the model chooses the
+        draft's tokens, the logits for the next one are there already.
+        """
         sample, sampler, ctx = self._lib.llama_sampler_sample, self._sampler, self._ctx
-        n_ctx = self._lib.llama_n_ctx(ctx)
-        pieces = self._pieces
-        for _ in range(n_max):
-            if self._pending is not None:
-                if self._n_tokens >= n_ctx:
+        pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
+        for n_left in range(n_max, 0, -1):
+            if self._pending is None:
+                token = sample(sampler, ctx, self._row)
+            else:
+                if not self._run_pass(n_left - 1):
                     return
-                self._decode_tokens([self._pending], with_logits=True)
-                self._pending = None
-            token = sample(sampler, ctx, -1)
+                token = sample(sampler, ctx, 0)
+                self._pass_s = time.perf_counter() - self._pass_began_s
+            if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
+                self._row += 1
+            else:
+                self._settle()
+                self._pending = token
             piece = pieces.get(token) or self._piece(token)
             if piece.is_eog:
+                self._settle()
+                self._pending = None
                 yield piece
                 return
-            self._history.append(token)
-            self._pending = token
+            history.append(token)
+            text.append(token)
             yield piece
 
     def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
@@ -390,20 +463,88 @@ class LlamaEngine:
         assert self._chains is not None
         return self._chains.decode(chains, n_rounds)
 
+    def _run_pass(self, n_draft_max: int) -> bool:
+        """Run the pending token with a draft behind it. Returns: False when no cell is free."""
+        assert self._pending is not None
+        n_free = self._n_ctx - self._n_tokens
+        if n_free < 1:
+            return False
+        self._settle()
+        began_s = time.perf_counter()
+        self._draft = self._drafter.propose(min(n_draft_max, n_free - 1)) if self._drafts else []
+        self._pass_began_s = time.perf_counter()
+        self._draft_s = self._pass_began_s - began_s
+        self._decode_tokens([self._pending, *self._draft], n_logits=len(self._draft) + 1)
+        self._pending = None
+        self._row = 0
+        return True
+
+    def _settle(self) -> None:
+        """The pass is over: its draft is kept as far as it came true, the rest is forgotten."""
+        if self._pass_s is None:
+            return
+        n_draft, n_accepted = len(self._draft), self._row
+        if n_accepted < n_draft:
+            n_wrong = n_draft - n_accepted
+            self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos - n_wrong, -1)
+            self._n_pos -= n_wrong
+            self._n_tokens -= n_wrong
+        self._drafter.passed(n_draft, n_accepted, self._pass_s, self._draft_s)
+        self._draft = []
+        self._pass_s = None
+
     def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
+        self._settle()
         tokens = self._tokenize_text(text, parse_special)
         if self._chains is not None:
             self._chains.append(chain, tokens)
             return len(tokens)
         pending = [] if self._pending is None else [self._pending]
-        if self._n_tokens + len(pending) + len(tokens) > self._lib.llama_n_ctx(self._ctx):
+        if self._n_tokens + len(pending) + len(tokens) > self._n_ctx:
             raise PromptError("no room is left in the context for the conclusion")
-        self._decode_tokens(pending + tokens, with_logits=True)
+        self._decode_tokens(pending + tokens, n_logits=1)
         self._pending = None
+        self._row = -1
         self._history += tokens
+        self._drafter.index.tokens += tokens
         self._new_sampler()
         return len(tokens)
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        if not self._seen:
+            raise PromptError("there is no picture to look at again")
+        self._settle()
+        bitmaps = [bitmap for bitmap, _ in self._seen]
+        chunks = self._tokenize([TextPart(before, False), *bitmaps, TextPart(after, False)])
+        try:
+            n = int(self._mtmd.mtmd_helper_get_n_tokens(chunks))
+            pending = [] if self._pending is None else [self._pending]
+            if self._n_tokens + len(pending) + n > self._n_ctx:
+                raise PromptError("no room is left in the context to look at the picture again")
+            self._run_look(chunks, pending, self._n_tokens + len(pending) + n)
+        finally:
+            self._mtmd.mtmd_input_chunks_free(chunks)
+        self._pending = None
+        self._row = -1
+        self._new_sampler()
+        return n
+
+    def _run_look(self, chunks: Any, pending: list[int], n_end: int) -> None:
+        """Decode the chunks behind the token that waited; the last one is text."""
+        embeddings = iter([embd for _, embd in self._seen])
+        items, is_image = self._items(chunks)
+        for i, item in enumerate(items):
+            if is_image[i]:
+                self._prefill_image(item, next(embeddings), n_end, lambda *_: None)
+                self._drafter.index.tokens.append(BREAK)
+            else:
+                tokens = self._text_tokens(item)
+                self._decode_tokens(pending + tokens, n_logits=int(i == len(items) - 1))
+                self._history += tokens
+                self._drafter.index.tokens += tokens
+                pending = []
 
     def rewind(self, n_drop: int) -> None:
         """Forget the last n_drop decoded tokens: the KV cache ends with the one before them.
@@ -414,8 +555,10 @@ class LlamaEngine:
         if self._chains is not None:
             self._chains.rewind(n_drop)
             return
+        self._settle()
         if n_drop <= 0:
             return
+        self._drafter.index.truncate(n_drop)
         if self._pending is not None:
             n_drop -= 1
             self._history.pop()
@@ -428,9 +571,16 @@ class LlamaEngine:
         self._n_tokens -= n_remove
         self._pending = self._history[-1]
 
+    def draft_counts(self) -> DraftCounts:
+        """See Engine.draft_counts."""
+        return DraftCounts(self._drafter.drafted, self._drafter.accepted)
+
     def close(self) -> None:
         """See Engine.close."""
         self._free_context()
+        if self._draft_model is not None:
+            self._draft_model.close()
+        self._draft_model = None
         if self._vision:
             self._mtmd.mtmd_free(self._vision)
         if self._model:
@@ -449,8 +599,8 @@ class LlamaEngine:
             self._lib.llama_free(self._ctx)
         self._sampler = self._batch = self._ctx = None
 
-    def _decode_tokens(self, tokens: list[int], *, with_logits: bool) -> None:
-        """Run text tokens at the next positions; logits only for the last one, if at all."""
+    def _decode_tokens(self, tokens: list[int], *, n_logits: int) -> None:
+        """Run text tokens at the next positions; logits only for the last n_logits of them."""
         batch = self._batch
         n = len(tokens)
         batch.n_tokens = n
@@ -459,8 +609,7 @@ class LlamaEngine:
             batch.pos[i] = self._n_pos + i
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = 0
-            batch.logits[i] = 0
-        batch.logits[n - 1] = with_logits
+            batch.logits[i] = i >= n - n_logits
         self._check_decode(self._lib.llama_decode(self._ctx, batch))
         self._n_tokens += n
         self._n_pos += n
@@ -520,3 +669,17 @@ class LlamaEngine:
         """llama.cpp's last errors in one line, the oldest first: the first is usually the cause."""
         lines = "".join(self._log_tail).splitlines()
         return " / ".join(line.strip() for line in lines[-4:] if line.strip()) or "no reason given"
+
+
+class _Shares:
+    """Progress of several files as one, by their sizes."""
+
+    def __init__(self, sizes: Sequence[int], report: Callable[[float], None]) -> None:
+        self._sizes = sizes
+        self._report = report
+
+    def of(self, i: int) -> Callable[[float], None]:
+        """What to call with the share of file i that is done."""
+        total = max(sum(self._sizes), 1)
+        before, size = sum(self._sizes[:i]), self._sizes[i]
+        return lambda share: self._report((before + share * size) / total)

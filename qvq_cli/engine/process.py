@@ -22,6 +22,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from qvq_cli.engine.protocol import (
     Device,
+    DraftCounts,
     LoadSpec,
     ModelInfo,
     OnProgress,
@@ -96,6 +97,8 @@ class WorkerEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         described, pixels = pack_parts(parts)
@@ -104,6 +107,7 @@ class WorkerEngine:
             "parts": described,
             "reserve": reserve,
             "sampling": dataclasses.asdict(sampling),
+            "keep_pictures": keep_pictures,
         }
         try:
             done = self._call(request, pixels, on_progress)
@@ -151,6 +155,14 @@ class WorkerEngine:
         """See Engine.append."""
         request = {"op": "append", "text": text, "parse_special": parse_special, "chain": chain}
         return int(self._call(request)["n"])
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        return int(self._call({"op": "look_again", "before": before, "after": after})["n"])
+
+    def draft_counts(self) -> DraftCounts:
+        """See Engine.draft_counts."""
+        return DraftCounts(**self._call({"op": "draft_counts"}))
 
     def close(self) -> None:
         """See Engine.close. The worker holds nothing worth a polite end, so it is killed."""

@@ -1,8 +1,9 @@
 """The engine as the rest of the program sees it: plain data in, pieces of text out.
 
 An engine holds one prompt and what is said behind it, by one chain or by several that share the
-prompt. Its life is `load`, then `prefill`, then any mix of `decode` (`decode_chains` with several
-chains) and `append`, then `close`. Whatever an implementation does ahead of its reader, the KV
+prompt. Its life is `load`, then `prefill`, then any mix of `decode`, `append` and `look_again`
+(`decode_chains` and `append` with several chains), then `close`. Whatever an implementation does
+ahead of its reader, the KV
 cache holds exactly the pieces that were taken from `decode`: closing that iterator early undoes the
 rest.
 
@@ -28,7 +29,8 @@ class Bitmap:
     """A picture as the vision encoder takes it: already snapped to the patch grid.
 
     `rgb` holds height_px * width_px * 3 bytes, row by row; both sides are multiples of the
-    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing.
+    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing. Without
+    rgb it stands for a picture whose embeddings are already there.
     """
 
     width_px: int
@@ -69,7 +71,9 @@ class LoadSpec:
 
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
     None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
-    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's.
+    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. drafts: guess
+    tokens and check several in one pass where that is faster. draft_path: a second model that makes
+    such guesses; draft_on_gpu: all of it on the GPU.
     """
 
     model_path: str
@@ -80,6 +84,9 @@ class LoadSpec:
     repack: bool = True
     vision_on_gpu: bool = True
     kv_type: KvType = "f16"
+    drafts: bool = True
+    draft_path: str | None = None
+    draft_on_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,13 @@ def chain_seed(seed: int, chain: int) -> int:
     return (seed + 0x85EBCA6B * chain) & 0xFFFFFFFF
 
 
+class DraftCounts(NamedTuple):
+    """Tokens that were guessed since the prompt, and those of them that the model chose too."""
+
+    drafted: int
+    accepted: int
+
+
 class Engine(Protocol):
     """One loaded model and what was said in its KV cache."""
 
@@ -183,9 +197,13 @@ class Engine(Protocol):
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """Run the prompt, in a context made just large enough for it and the reserve.
 
+        Args:
+            keep_pictures: keep their embeddings for `look_again`.
         Raises: PromptError: the prompt leaves less than reserve.n_min of what the model can hold.
         """
 
@@ -209,6 +227,17 @@ class Engine(Protocol):
 
         Sampling after an append depends only on the seed and the number of tokens before it.
         """
+
+    def look_again(self, before: str, after: str) -> int:
+        """Put all pictures of the prompt, between two texts, after what is in the KV cache.
+
+        Nothing is encoded again: it costs their prefill, at the next n_pos, and as many cells.
+        Sampling goes on as after an append. Returns: the cells it took.
+        Raises: PromptError: no room is left, or the prefill kept no pictures.
+        """
+
+    def draft_counts(self) -> DraftCounts:
+        """How the drafts fared so far."""
 
     def close(self) -> None:
         """Let everything go; safe to call twice and from any state."""

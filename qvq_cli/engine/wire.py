@@ -4,7 +4,8 @@ A frame is two big-endian uint32 (bytes of header, bytes of payload), a JSON hea
 payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON and not pickle,
 because the other side has been reading files that strangers made.
 
-    to the worker:   devices, system_info, load, prefill, decode, decode_chains, stop, append
+    to the worker:   devices, system_info, load, prefill, decode, decode_chains, stop, append,
+                     look_again, draft_counts
     from the worker: progress, done, error, pieces, rounds, end, stopped
 """
 

@@ -96,6 +96,7 @@ class Worker:
                     Reserve(*request["reserve"]),
                     Sampling(**request["sampling"]),
                     self._progress,
+                    keep_pictures=request["keep_pictures"],
                 )
                 self._send({"re": "done", **dataclasses.asdict(done)})
             case "decode":
@@ -116,6 +117,11 @@ class Worker:
                     parse_special=request["parse_special"],
                     chain=request["chain"],
                 )
+                self._send({"re": "done", "n": n})
+            case "draft_counts":
+                self._send({"re": "done", **self._engine.draft_counts()._asdict()})
+            case "look_again":
+                n = self._engine.look_again(request["before"], request["after"])
                 self._send({"re": "done", "n": n})
 
     def _stream(

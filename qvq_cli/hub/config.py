@@ -35,6 +35,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "max-thinking": (str, int),
     "max-answer": _INTEGER,
     "votes": _INTEGER,
+    "look-again": _INTEGER,
     "system": _TEXT,
     "answer-format": _TEXT,
     "quiet": _SWITCH,

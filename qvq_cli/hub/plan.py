@@ -117,6 +117,7 @@ def plan_memory(
     kv_type: KvType = "f16",
     n_chains: int = 1,
     n_shared: int = 0,
+    keeps_pictures: bool = False,
 ) -> MemoryPlan:
     """Estimate a run.
 
@@ -124,8 +125,10 @@ def plan_memory(
         n_ctx: KV cells: the prompt with its pictures, the reasoning and the answer.
         image_tokens: what each picture costs; the largest one sets the encoder's working memory.
         n_chains: how often reasoning and answer are there; the first n_shared cells are there once.
+        keeps_pictures: the embeddings of all stay in memory, for --look-again.
     """
     text = sizes.text
+    kept_bytes = sum(image_tokens) * text.n_embd * (1 + text.n_deepstack) * F32_BYTES
     n_ctx = min(n_ctx, text.n_ctx_train)
     if n_chains > 1:
         n_ctx += (n_chains - 1) * (n_ctx - n_shared) + n_chains  # as the engine counts
@@ -139,7 +142,9 @@ def plan_memory(
         kv_bytes=int(n_ctx * text.kv_bytes_per_token * _KV_BITS[kv_type] / _KV_BITS["f16"]),
         compute_bytes=activation_bytes(sizes, n_ctx) + n_chains * text.n_vocab * F32_BYTES,
         vision_bytes=_vision_bytes(sizes, image_tokens),
-        process_bytes=_PROCESS_BYTES + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN,
+        process_bytes=_PROCESS_BYTES
+        + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN
+        + kept_bytes * keeps_pictures,
         kv_type=kv_type,
     )
 

@@ -39,12 +39,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again."""
+
     image_tokens: int = 0
     prompt_tokens: int = 0
     reasoning_tokens: int = 0
     answer_tokens: int = 0
     drafted: int = 0
     accepted: int = 0
+    looks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,16 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAgain:
+    """The pictures were put in again, n_cells KV cells in look_s seconds; `n` counts the looks."""
+
+    n: int
+    reasoning_tokens: int
+    n_cells: int
+    look_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """The program, not the model, ended the reasoning.
 
@@ -137,7 +150,7 @@ class Forced:
     appended: str
 
 
-ChainEvent = ReasoningStarted | ReasoningDelta | AnswerDelta | Forced | Notice
+ChainEvent = ReasoningStarted | ReasoningDelta | AnswerDelta | LookedAgain | Forced | Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +254,7 @@ Event = (
     | ReasoningStarted
     | ReasoningDelta
     | AnswerDelta
+    | LookedAgain
     | Forced
     | InChain
     | Voted

@@ -12,7 +12,7 @@ from contextlib import closing
 from qvq_cli.engine.protocol import Engine, Round, chain_seed
 from qvq_cli.reasoning.ballot import Ballot
 from qvq_cli.reasoning.boundary import Conclusion
-from qvq_cli.reasoning.chain import Chain
+from qvq_cli.reasoning.chain import Chain, Decode
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import Answer, ChainRecord, Event, Voted, Votes
 from qvq_cli.reasoning.transcript import Dialect
@@ -85,7 +85,7 @@ class Voter:
                 self._engine.append(step.text, parse_special=step.parse_special, chain=i)
                 self._chains[i].appended(step)
                 step = self._chains[i].step
-            assert step is not None and not isinstance(step, Conclusion)
+            assert isinstance(step, Decode)  # votes take no second look
             n_rounds.append(step.n_max)
         return min(n_rounds)
 

@@ -11,6 +11,7 @@ from qvq_cli.reasoning.events import (
     Event,
     Forced,
     ImageReady,
+    LookedAgain,
     Notice,
     Progress,
     ReasoningDelta,
@@ -21,7 +22,7 @@ from qvq_cli.ui.clean import clean
 from qvq_cli.ui.spotlight import Shown
 from qvq_cli.ui.status import STAGE_LABELS
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.wording import image_line, shown_line, summary, vote_line
+from qvq_cli.ui.wording import image_line, look_line, shown_line, summary, vote_line
 
 FormatAnswer = Callable[[Answer], str]
 
@@ -53,6 +54,8 @@ class PlainNarrator:
                 self._line(STAGE_LABELS[event.stage])
             case ImageReady() if self._full:
                 self._line(image_line(event.image))
+            case LookedAgain() if self._full:
+                self._line(look_line(event))
             case ReasoningDelta() if self._full and (text := clean(event.text)):
                 self._stderr.write(text)
                 self._is_mid_line = not text.endswith("\n")

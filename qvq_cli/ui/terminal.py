@@ -15,6 +15,7 @@ from qvq_cli.reasoning.events import (
     Event,
     Forced,
     ImageReady,
+    LookedAgain,
     Notice,
     ReasoningDelta,
     ReasoningStarted,
@@ -28,7 +29,7 @@ from qvq_cli.ui.live import LiveRegion, Row
 from qvq_cli.ui.spotlight import Shown
 from qvq_cli.ui.status import Status
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.wording import image_line, shown_line, summary, vote_line
+from qvq_cli.ui.wording import image_line, look_line, shown_line, summary, vote_line
 
 _REPAINT_EVERY_S = 0.1
 _N_HELD_OF_ANSWER = 1
@@ -98,6 +99,8 @@ class TerminalNarrator:
                 self._flow.line(f"qvq: {clean(event.message)}", _NOTICE)
             case ImageReady() if self._full:
                 self._flow.line(image_line(event.image), _PLAIN)
+            case LookedAgain() if self._full:
+                self._flow.line(look_line(event), _FOOTER)
             case ReasoningStarted() if self._full:
                 self._flow.blank()
             case ReasoningDelta() if self._full:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from qvq_cli import __version__
 from qvq_cli.errors import NoAnswerError
-from qvq_cli.reasoning.events import Count, Finish, ImageUsed, Record, Voted, Votes
+from qvq_cli.reasoning.events import Count, Finish, ImageUsed, LookedAgain, Record, Voted, Votes
 from qvq_cli.ui.clean import clean_line
 from qvq_cli.ui.spotlight import Shown
 
@@ -28,6 +28,14 @@ def image_line(image: ImageUsed) -> str:
     before = f"{image.width_px}x{image.height_px}"
     after = f"{image.used_width_px}x{image.used_height_px}"
     return f"{clean_line(image.source)}  {before} → {after} px, {image.tokens} tokens"
+
+
+def look_line(event: LookedAgain) -> str:
+    """`looked at the picture again after 214 tokens: 162 cells, 1.2 s`"""
+    return (
+        f"looked at the picture again after {event.reasoning_tokens} tokens: {event.n_cells} "
+        f"cells, {duration(event.look_s)}"
+    )
 
 
 def shown_line(shown: Shown) -> str:
@@ -125,6 +133,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
         ("reasoning ended by", record.finish.value),
         ("prompt", f"{usage.prompt_tokens} tokens, {usage.image_tokens} of them pictures"),
         ("reasoning", f"{usage.reasoning_tokens} tokens"),
+        *((("looked again", _times(usage.looks)),) if usage.looks else ()),
         ("answer", f"{usage.answer_tokens} tokens"),
         ("time", f"{duration(record.timings.total_s)}, {record.timings.decode_tps:.1f} tok/s"),
         *(("notice", notice.message) for notice in record.notices),
@@ -143,6 +152,10 @@ def _vote_rows(votes: Votes) -> list[tuple[str, str]]:
         words = f"{said}, {chain.finish.value}, {n_tokens} tokens, seed {chain.seed}"
         rows.append((f"chain {i + 1}{is_shown}", words))
     return rows
+
+
+def _times(n: int) -> str:
+    return f"{n} time{'' if n == 1 else 's'}"
 
 
 def no_answer(record: Record) -> NoAnswerError:

@@ -1,10 +1,11 @@
 """How much qvq costs over the llama.cpp it stands on, both measured in one run.
 
-Within a repetition the programs run one after the other, so that a machine that slows down slows
-them all; medians are taken over the repetitions' own ratios. All see the same picture at the same
-size and token count, with as many threads as qvq takes by itself, and without repacked weights
-(which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one picture and
-one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
+Within a repetition the programs run one after the other, in turn forwards and backwards, so that a
+machine that slows down or speeds up favours none; medians are taken over the repetitions' own
+ratios, and a first run of qvq that isn't counted has the files in memory. All see the same picture
+at the same size and token count, with as many threads as qvq takes by itself, and without repacked
+weights (which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one
+picture and one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
 
 usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 """
@@ -57,8 +58,8 @@ class Counts(NamedTuple):
     memory: int
 
 
-FULL = Counts(large=5, nano=11, startup=15, memory=2)
-QUICK = Counts(large=2, nano=3, startup=5, memory=1)
+FULL = Counts(large=8, nano=12, startup=15, memory=2)
+QUICK = Counts(large=2, nano=4, startup=5, memory=1)
 
 
 class Repetition(NamedTuple):
@@ -68,7 +69,6 @@ class Repetition(NamedTuple):
     mtmd_ttft_s: float
     qvq_decode_tps: float
     bench_decode_tps: float
-    prompt_tokens: int
 
 
 def qvq(*arguments: str) -> list[str]:
@@ -120,18 +120,36 @@ def has_text(stdout: bytes) -> bool:
     return len(stdout) > 1
 
 
-def repeat(peers: Peers, subject: Subject) -> Repetition:
-    """Run qvq, llama-mtmd-cli and llama-bench once each, in this order."""
+def solve(subject: Subject) -> tuple[float, dict[str, Any]]:
+    """One run of qvq. Returns: seconds to its first text, and its result."""
     ours = until_begun(qvq_solve(subject), has_reasoning)
     result: dict[str, Any] = json.loads(ours.stdout.splitlines()[-1])
-    usage = result["usage"]
-    if usage["image_tokens"] != IMAGE_TOKENS:
-        sys.exit(f"qvq used {usage['image_tokens']} image tokens instead of {IMAGE_TOKENS}")
+    n_image = result["usage"]["image_tokens"]
+    if n_image != IMAGE_TOKENS:
+        sys.exit(f"qvq used {n_image} image tokens instead of {IMAGE_TOKENS}")
+    return ours.ttft_s, result
+
+
+def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], int]:
+    """Run qvq, llama-mtmd-cli and llama-bench n times each. Returns: also the prompt's tokens."""
+    usage = solve(subject)[1]["usage"]
     prompt_tokens = usage["prompt_tokens"]
-    theirs = until_begun(mtmd_cli(peers, subject, prompt_tokens), has_text)
-    bench_tps = bench_decode_tps(peers, subject, usage)
-    decode_tps = result["timings"]["decode_tps"]
-    return Repetition(ours.ttft_s, theirs.ttft_s, decode_tps, bench_tps, prompt_tokens)
+
+    def run(program: str) -> tuple[float, ...]:
+        if program == "qvq":
+            ttft_s, result = solve(subject)
+            return ttft_s, result["timings"]["decode_tps"]
+        if program == "bench":
+            return (bench_decode_tps(peers, subject, usage),)
+        return (until_begun(mtmd_cli(peers, subject, prompt_tokens), has_text).ttft_s,)
+
+    runs = []
+    for i in range(n):
+        programs = ("bench", "qvq", "mtmd")
+        took = {program: run(program) for program in programs[:: -1 if i % 2 else 1]}
+        qvq_ttft_s, qvq_tps = took["qvq"]
+        runs.append(Repetition(qvq_ttft_s, took["mtmd"][0], qvq_tps, took["bench"][0]))
+    return runs, prompt_tokens
 
 
 def measure_memory(
@@ -148,10 +166,10 @@ def measure_memory(
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
     large = Subject(get_shaped_2b(peers.source), psutil.cpu_count(logical=False) or 1, 1)
-    on_2b = [repeat(peers, large) for _ in range(counts.large)]
-    on_nano = [repeat(peers, NANO) for _ in range(counts.nano)]
-    memory_2b = measure_memory(peers, large, on_2b[0].prompt_tokens, counts.memory)
-    memory_nano = measure_memory(peers, NANO, on_nano[0].prompt_tokens, counts.memory)
+    on_2b, n_prompt_2b = compare(peers, large, counts.large)
+    on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
+    memory_2b = measure_memory(peers, large, n_prompt_2b, counts.memory)
+    memory_nano = measure_memory(peers, NANO, n_prompt_nano, counts.memory)
 
     def decode(runs: list[Repetition]) -> list[tuple[float, float]]:
         return [(run.qvq_decode_tps, run.bench_decode_tps) for run in runs]

@@ -1,0 +1,158 @@
+"""Drafts: what followed the last time, as long as that pays."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qvq_cli.engine.drafts import (
+    BREAK,
+    LOSS_SHARE,
+    N_GRAMS,
+    N_STALE,
+    PRIOR_MAX,
+    Acceptance,
+    Drafter,
+    NgramIndex,
+)
+
+TOKENS = st.lists(st.integers(0, 3), max_size=60)
+
+
+def find_slowly(tokens: list[int]) -> tuple[int, int]:
+    """The latest place of the longest n-gram of N_GRAMS, and how far it agrees backwards."""
+    end = len(tokens)
+    for n in N_GRAMS:
+        for at in range(end - 1, n - 1, -1):
+            if end >= n and tokens[at - n : at] == tokens[end - n :]:
+                while n < PRIOR_MAX and at > n and tokens[at - n - 1] == tokens[end - n - 1]:
+                    n += 1
+                return at, n
+    return 0, 0
+
+
+@given(TOKENS)
+def test_the_index_finds_what_a_search_finds(tokens: list[int]) -> None:
+    index = NgramIndex()
+    for token in tokens:
+        index.tokens.append(token)
+        assert index.find() == find_slowly(index.tokens)
+
+
+@given(st.lists(st.tuples(TOKENS, st.integers(0, 20)), max_size=6))
+def test_a_find_is_true_after_any_truncation(steps: list[tuple[list[int], int]]) -> None:
+    """Which of several places is found may differ then, but what it says of it holds."""
+    index = NgramIndex()
+    for tokens, n_drop in steps:
+        index.tokens += tokens
+        index.find()
+        index.truncate(min(n_drop, len(index.tokens)))
+        at, match = index.find()
+        text = index.tokens
+        if match:
+            assert 0 < at < len(text)
+            assert text[at - match : at] == text[len(text) - match :]
+
+
+def test_a_picture_ends_a_draft() -> None:
+    drafter = ready(Drafter())
+    drafter.index.tokens += [1, 2, 3, BREAK, 9, 1, 2]
+    assert drafter.propose(8) == [3]
+
+
+def test_a_draft_goes_round_where_the_text_ends() -> None:
+    drafter = ready(Drafter())
+    drafter.index.tokens += [7, 8, 7, 8]
+    for n in range(1, 4):  # each size is tried before the next
+        assert drafter.propose(6) == ([7, 8, 7, 8])[:n]
+        drafter.passed(n, n, 1.0)
+
+
+def ready(drafter: Drafter) -> Drafter:
+    """A drafter that knows what a single pass costs and has room to try."""
+    drafter.prefilled(1e6)
+    for _ in range(4):
+        drafter.passed(0, 0, 1.0)
+    return drafter
+
+
+def play(text: list[int], cost: list[float]) -> tuple[float, float, Drafter]:
+    """Say `text`, a pass of n tokens taking cost[n]. Returns: seconds with and without drafts."""
+    drafter = Drafter()
+    drafter.index.tokens.append(text[0])
+    spent, at = 0.0, 1
+    while at < len(text):
+        draft = drafter.propose(len(text) - at - 1)
+        n = 0
+        while n < len(draft) and draft[n] == text[at + n]:
+            n += 1
+        spent += cost[len(draft) + 1]
+        drafter.passed(len(draft), n, cost[len(draft) + 1])
+        drafter.index.tokens += text[at : at + n + 1]
+        at += n + 1
+    return spent, (len(text) - 1) * cost[1], drafter
+
+
+def noise(n: int, n_vocab: int, seed: int) -> list[int]:
+    generator = random.Random(seed)
+    return [generator.randrange(n_vocab) for _ in range(n)]
+
+
+FREE = [1.0] * 65
+LINEAR = [float(n) for n in range(65)]
+CLIFF = [1.0, 1.0, 1.1, 1.2] + [40.0] * 61
+"""A machine whose larger batches fall off its fast path."""
+
+
+@pytest.mark.parametrize("cost", [FREE, LINEAR, CLIFF])
+@pytest.mark.parametrize("n_vocab", [2, 10, 500])
+@pytest.mark.parametrize("n", [60, 400, 3000])
+def test_drafts_never_cost_much(cost: list[float], n_vocab: int, n: int) -> None:
+    """Noise has short repeats that mean nothing. A cliff nobody can know of before falling down."""
+    spent, plain, _ = play(noise(n, n_vocab, seed=n), cost)
+    n_falls = 1 + n // N_STALE if cost is CLIFF else 0
+    assert spent <= plain * (1 + 2 * LOSS_SHARE) + n_falls * max(cost) + 1.0
+
+
+@pytest.mark.parametrize(("cost", "at_least"), [(FREE, 5.0), (CLIFF, 1.3), (LINEAR, 0.98)])
+def test_repetition_pays_as_far_as_the_machine_allows(cost: list[float], at_least: float) -> None:
+    spent, plain, drafter = play(noise(40, 400, seed=1) * 40, cost)
+    assert plain / spent >= at_least
+    assert 0 <= drafter.accepted <= drafter.drafted
+
+
+def test_it_notices_that_the_machine_has_changed() -> None:
+    """Batches that were dear when the machine was busy are tried again later."""
+    drafter = Drafter()
+    text = noise(30, 400, seed=2) * 100
+    dear_passes = 0
+    drafter.index.tokens.append(text[0])
+    spent, at, n_pass = 0.0, 1, 0
+    while at < len(text):
+        draft = drafter.propose(len(text) - at - 1)
+        n = 0
+        while n < len(draft) and draft[n] == text[at + n]:
+            n += 1
+        is_busy = n_pass < 600
+        took = 1.0 + len(draft) * (1.2 if is_busy else 0.02)
+        dear_passes += is_busy and bool(draft)
+        drafter.passed(len(draft), n, took)
+        spent += took
+        drafter.index.tokens += text[at : at + n + 1]
+        at += n + 1
+        n_pass += 1
+    assert dear_passes < 60
+    assert spent < 0.7 * len(text)
+
+
+def test_acceptance_learns_from_what_came() -> None:
+    acceptance = Acceptance()
+    before = acceptance.chance(3)
+    assert acceptance.chance(1) < before < acceptance.chance(40)
+    for _ in range(50):
+        acceptance.learn(3, n_draft=4, n_accepted=0)
+    assert acceptance.chance(3) < before / 2
+    for _ in range(200):
+        acceptance.learn(1, n_draft=2, n_accepted=2)
+    assert acceptance.chance(1) > 0.9 and acceptance.chance(2) > 0.9

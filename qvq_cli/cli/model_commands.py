@@ -98,6 +98,7 @@ def plan(
     quant: opt.Quant = None,
     max_thinking: solve_opt.MaxThinking = None,
     max_answer: solve_opt.MaxAnswer = 512,
+    votes: solve_opt.Votes = 1,
     image_tokens_max: solve_opt.ImageTokensMax = None,
     kv_type: solve_opt.KvType = "auto",
     n_gpu_layers: solve_opt.GpuLayers = "auto",
@@ -113,7 +114,15 @@ def plan(
     from qvq_cli.cli.plan import PlanOptions, run
 
     options = PlanOptions(
-        model, quant, max_thinking, max_answer, image_tokens_max, kv_type, n_gpu_layers, device
+        model=model,
+        quant=quant,
+        max_thinking=max_thinking,
+        max_answer=max_answer,
+        votes=votes,
+        image_tokens_max=image_tokens_max,
+        kv_type=kv_type,
+        n_gpu_layers=n_gpu_layers,
+        device=device,
     )
     run(ctx.obj, options, json=json)
 

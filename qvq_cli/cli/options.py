@@ -41,6 +41,14 @@ MaxAnswer = Annotated[
         rich_help_panel=THINKING,
     ),
 ]
+Votes = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Think N times at once, by chance each time otherwise, and vote on the answer.",
+        rich_help_panel=THINKING,
+    ),
+]
 LookAgain = Annotated[
     int | None,
     typer.Option(

@@ -21,6 +21,7 @@ def solve(
     arguments: opt.Arguments,
     max_thinking: opt.MaxThinking = None,
     max_answer: opt.MaxAnswer = 512,
+    votes: opt.Votes = 1,
     look_again: opt.LookAgain = None,
     system: opt.System = None,
     answer_only: opt.AnswerOnly = False,

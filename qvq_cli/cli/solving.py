@@ -20,6 +20,7 @@ from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice, resolve_model
+from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
 from qvq_cli.reasoning.solver import About, Problem, Solver
@@ -72,6 +73,8 @@ def run(
         solver = Solver(engine, policy, control, view.handle)
         engine.on_notice = solver.notice
         _say_what_is_special(solver, choice, pictures, plan)
+        if settings.needs_chance(options, choice.profile.sampling):
+            solver.notice("votes-sampling", _votes_notice(policy))
         if options.look_again is not None and policy.looks is None:
             solver.notice("no-look-again", NO_LOOK_NOTICE)
         problem = Problem(
@@ -108,6 +111,14 @@ def _say_what_is_special(
             solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
     if choice.is_embedded:
         solver.notice("embedded-model", EMBEDDED_NOTICE)
+
+
+def _votes_notice(policy: Policy) -> str:
+    sampling = policy.sampling
+    return (
+        f"{policy.n_chains} chains vote, sampled with temperature {sampling.temperature:g}, "
+        f"top_p {sampling.top_p:g} and top_k {sampling.top_k}: without chance they would all be one"
+    )
 
 
 def _load_pictures(

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from qvq_cli.engine.protocol import N_UBATCH
 from qvq_cli.errors import DoesNotFitError
 from qvq_cli.hub.catalog import CatalogEntry, quants_by_size
 from qvq_cli.hub.choose import best_reasoner
-from qvq_cli.hub.plan import CTX_STEP, LEAST_THINKING
+from qvq_cli.hub.plan import CTX_STEP, F16_BYTES, LEAST_THINKING
 from qvq_cli.hub.run_plan import RunPlan
 
 
@@ -33,7 +34,10 @@ def _advise(plan: RunPlan, entry: CatalogEntry | None) -> Iterator[str]:
     """What would fit, the least sacrifice first."""
     memory = plan.memory
     excess = plan.lacking_bytes
-    less_thinking = -(-excess // memory.kv_bytes_per_token) + CTX_STEP
+    cell_bytes = memory.kv_bytes_per_token + N_UBATCH * F16_BYTES
+    if memory.n_ctx * cell_bytes * (plan.n_chains - 1) // plan.n_chains > excess:
+        yield "fewer --votes would fit"
+    less_thinking = -(-excess // (memory.kv_bytes_per_token * plan.n_chains)) + CTX_STEP
     if plan.n_thinking - less_thinking >= LEAST_THINKING:
         yield f"--max-thinking {plan.n_thinking - less_thinking} would fit"
         return

@@ -16,6 +16,7 @@ from qvq_cli.hub.catalog import Profile
 from qvq_cli.hub.offload import MARGIN_BYTES, Offload, gpu_share, plan_offload
 from qvq_cli.hub.plan import (
     CTX_STEP,
+    F16_BYTES,
     F32_BYTES,
     LEAST_THINKING,
     MemoryPlan,
@@ -43,7 +44,8 @@ class Demand:
     """KV cells a run asks for. n_prompt counts the pictures' tokens too.
 
     n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it. n_looks
-    looks at the pictures again, look_cells each, may be cut down to none.
+    looks at the pictures again, look_cells each, may be cut down to none. Each of n_chains has all
+    of that and an answer of its own behind the one prompt.
     """
 
     n_prompt: int
@@ -51,6 +53,7 @@ class Demand:
     n_answer: int
     n_thinking: int
     n_thinking_min: int
+    n_chains: int = 1
     n_looks: int = 0
     look_cells: int = 0
 
@@ -91,6 +94,7 @@ class RunPlan:
     is_unified: bool = False
     reasons: tuple[str, ...] = ()
     sacrifices: tuple[Sacrifice, ...] = ()
+    n_chains: int = 1
     n_looks: int = 0
 
     @property
@@ -198,6 +202,8 @@ class _Planner:
         memory = plan_memory(
             self._sizes,
             n_ctx=demand.n_prompt + n_thinking + n_looking + demand.n_answer,
+            n_chains=demand.n_chains,
+            n_shared=demand.n_prompt,
             image_tokens=demand.image_tokens,
             kv_type=kv_type,
             keeps_pictures=n_looks > 0,
@@ -212,7 +218,15 @@ class _Planner:
             offload = Offload(n_wished, vision_on_gpu=n_wished != 0)
         host = self._host_use(memory, offload)
         devices = (host, *self._gpu_uses(memory, offload, gpu_free_bytes))
-        return RunPlan(memory, n_thinking, offload, devices, machine.is_unified, n_looks=n_looks)
+        return RunPlan(
+            memory,
+            n_thinking,
+            offload,
+            devices,
+            machine.is_unified,
+            n_chains=demand.n_chains,
+            n_looks=n_looks,
+        )
 
     def _host_use(self, memory: MemoryPlan, offload: Offload) -> DeviceUse:
         """What stays in the computer's own memory."""
@@ -254,9 +268,10 @@ class _Planner:
 
 
 def _lacking_cells(plan: RunPlan) -> int:
-    """KV cells to give up so that the plan fits, in whole steps of the context."""
-    cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
-    return (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+    """KV cells that each chain must give up so that the plan fits, in all a whole step or more."""
+    cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * F16_BYTES
+    n_lacking = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+    return -(-n_lacking // plan.n_chains)
 
 
 def _chosen(machine: Machine, device: str | None) -> Machine:

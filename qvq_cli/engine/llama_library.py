@@ -33,7 +33,9 @@ def import_llama_cpp() -> tuple[Any, Any]:
             )
         package = types.ModuleType("llama_cpp")
         package.__path__ = list(spec.submodule_search_locations)
-        package.__spec__ = importlib.machinery.ModuleSpec("llama_cpp", None, is_package=True)
+        stub = importlib.machinery.ModuleSpec("llama_cpp", None, is_package=True)
+        stub.submodule_search_locations = package.__path__  # whoever looks for it finds it still
+        package.__spec__ = stub
         sys.modules["llama_cpp"] = package
     try:
         from llama_cpp import llama_cpp, mtmd_cpp

@@ -201,7 +201,7 @@ def test_a_disk_that_is_too_small_is_foreseen(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Usage:
-        free = 1_000_000
+        free, total = 1_000_000, 2_000_000
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
     assert main(["pull", MODEL]) == ExitCode.CANNOT_WRITE

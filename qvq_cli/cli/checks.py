@@ -4,9 +4,7 @@ A check never raises for what it finds: it says it. FAIL means that a solve woul
 WARNING costs something (speed, a download), a NOTE nothing.
 """
 
-import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from qvq_cli.errors import QvqError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.choose import best_reasoner
 from qvq_cli.hub.config import Config
+from qvq_cli.hub.disk import free_bytes, write_problem
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.gpus import Maker, gpu_makers
 from qvq_cli.hub.hf_cache import cache_dir
@@ -32,7 +31,7 @@ from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.plan import sizes_of
 from qvq_cli.hub.run_plan import plan_run, typical_demand
 from qvq_cli.hub.store import resolve_model
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.wording import duration
 
 _BACKENDS: Mapping[Maker, tuple[str, str]] = {
@@ -149,20 +148,16 @@ def check_memory(resources: Resources) -> Check:
 def check_disk(environ: Mapping[str, str]) -> Iterator[Check]:
     """The folders that a pull writes to."""
     for name, folder in (("model-cache", cache_dir(environ)), ("data-folder", data_dir(environ))):
-        parent = next(each for each in (folder, *folder.parents) if each.exists())
-        free_bytes = shutil.disk_usage(parent).free
-        message = f"{name.replace('-', ' ')}: {size(free_bytes)} free in {folder}"
-        if not os.access(parent, os.W_OK):
+        what = name.replace("-", " ")
+        problem = write_problem(folder)
+        if problem is not None:
             variable = "HF_HOME" if name == "model-cache" else "QVQ_DATA"
-            yield Check(
-                name,
-                State.WARNING,
-                f"{message}, which can't be written to",
-                f"set {variable} to a folder of yours",
-            )
-        else:
-            state = State.OK if free_bytes > _LITTLE_DISK_BYTES else State.WARNING
-            yield Check(name, state, message)
+            hint = f"set {variable} to a folder of yours"
+            yield Check(name, State.WARNING, f"{what}: {problem}", hint)
+            continue
+        n_bytes = free_bytes(folder)
+        state = State.OK if n_bytes > _LITTLE_DISK_BYTES else State.WARNING
+        yield Check(name, state, f"{what}: {size(n_bytes)} free in {folder}")
 
 
 def check_hub(*, is_offline: bool) -> Check:

@@ -8,7 +8,7 @@ from qvq_cli.cli.session import Session
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.importing import import_model
 from qvq_cli.hub.pair import is_named_mmproj
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Line
 from qvq_cli.ui.transfer import Phase
 

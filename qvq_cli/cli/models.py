@@ -13,7 +13,7 @@ from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, load_cata
 from qvq_cli.hub.choose import choose_quant
 from qvq_cli.hub.installed import list_installed
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Table, Tone
 
 _COLUMNS = (

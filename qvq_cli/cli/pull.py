@@ -17,7 +17,7 @@ from qvq_cli.errors import AbortedError
 from qvq_cli.hub.download import FileProgress, PullPlan, plan_pull, require_disk
 from qvq_cli.hub.download import pull as pull_files
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.ui.quantities import share_of, size
+from qvq_cli.sizes import share_of, size
 from qvq_cli.ui.report import Line
 from qvq_cli.ui.screen import Screen
 from qvq_cli.ui.transfer import Phase, TransferFile

@@ -4,7 +4,7 @@ from qvq_cli.cli.session import Session
 from qvq_cli.errors import AbortedError, UsageError
 from qvq_cli.hub.installed import find_installed
 from qvq_cli.hub.removal import Removal, plan_removal, remove
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Fact, Facts, Report, Sentence, Tone
 
 

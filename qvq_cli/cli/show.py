@@ -10,7 +10,7 @@ from qvq_cli.cli.session import Session
 from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, catalog_names
 from qvq_cli.hub.installed import find_installed, list_installed
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Block, Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 from qvq_cli.ui.screen import Screen
 

@@ -18,7 +18,7 @@ from qvq_cli.hub.installed import (
     verify,
 )
 from qvq_cli.hub.manifest import Installed, data_dir
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Line
 from qvq_cli.ui.screen import Screen
 from qvq_cli.ui.transfer import Phase, TransferFile

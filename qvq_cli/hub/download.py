@@ -151,7 +151,10 @@ def _clear(target: PullTarget, ours: Collection[str], environ: Mapping[str, str]
         path.unlink(missing_ok=True)
         target.content_path.unlink(missing_ok=True)
     except OSError as error:
-        raise CannotWriteError(f"{path} can't be replaced: {error.strerror or error}") from error
+        raise CannotWriteError(
+            f"{path} can't be replaced: {error.strerror or error}",
+            hint="move it away, or choose another folder with --to DIR or HF_HOME",
+        ) from error
 
 
 def _fetch(

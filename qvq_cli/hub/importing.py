@@ -8,7 +8,6 @@ into the data folder. Uses no network.
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from qvq_cli.errors import (
     UsageError,
 )
 from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry
+from qvq_cli.hub.disk import free_bytes, require_writable
 from qvq_cli.hub.foreign import RAW_PART
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.hf_cache import quant_in_name
@@ -33,7 +33,7 @@ from qvq_cli.hub.manifest import (
     verified_now,
 )
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best
-from qvq_cli.hub.pull_plan import existing_parent
+from qvq_cli.sizes import size
 
 OnProgress = Callable[[Path, int, int], None]
 """Called with a file, how much of it is done, and its size."""
@@ -71,6 +71,7 @@ def import_model(
     model = _model_in(path) if path.is_dir() else path
     if not model.is_file():
         raise InputNotFoundError(f"there is no file {model}", reference="no-such-model")
+    require_writable(data_dir(environ), hint="set QVQ_DATA to a folder of yours")
     folder = data_dir(environ) / "models" / _name_of(model)
     mmprojs = _mmprojs(model, mmproj)
     slices = _slices(model)
@@ -161,11 +162,10 @@ def _pair(model: Path, mmprojs: Sequence[Path]) -> Pair:
 
 def _require_room(sources: Sequence[Path], folder: Path) -> None:
     n_bytes = sum(path.stat().st_size for path in sources)
-    free_bytes = shutil.disk_usage(existing_parent(folder)).free
-    if n_bytes > free_bytes:
+    there_bytes = free_bytes(folder)
+    if n_bytes > there_bytes:
         raise CannotWriteError(
-            f"a copy takes {n_bytes / 1e9:.1f} GB, and {free_bytes / 1e9:.1f} GB are free in "
-            f"{folder.parent}",
+            f"a copy takes {size(n_bytes)}, and {size(there_bytes)} are free in {folder.parent}",
             hint="leave the files where they are with --link, or set QVQ_DATA to another disk",
             reference="disk-full",
         )

@@ -46,6 +46,7 @@ from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.partial import Partial
 from qvq_cli.hub.pull_plan import PullFile, PullPlan, PullTarget
 from qvq_cli.hub.remote_types import RemoteFile, Repository
+from qvq_cli.sizes import size
 
 DEFAULT_MODEL = "qvq-72b-preview"
 
@@ -280,7 +281,7 @@ def _fitting_quant(repository: Repository, free_bytes: int) -> str:
     least = models[-1]
     raise DoesNotFitError(
         f"{repository.repo} doesn't fit: its smallest model, {least.quant}, needs about "
-        f"{_needed_bytes(least) / 1e9:.1f} GB of memory, and {free_bytes / 1e9:.1f} GB are free",
+        f"{size(_needed_bytes(least))} of memory, and {size(free_bytes)} are free",
         hint=f"`qvq pull hf:{repository.repo}:{least.quant}` gets it all the same",
         reference="no-quant-fits",
     )

@@ -30,6 +30,7 @@ from qvq_cli.hub.installed import list_installed, matching
 from qvq_cli.hub.manifest import Installed
 from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
+from qvq_cli.sizes import size
 
 Origin = Literal["option", "environment", "config", "installed", "embedded"]
 _DEFAULT_QUANT = "Q4_K_M"
@@ -244,10 +245,10 @@ def _mmprojs(cached: Mapping[str, Path]) -> list[Path]:
 
 
 def _not_installed(entry: CatalogEntry, quant: str) -> UnavailableError:
-    size = entry.about_bytes(quant or entry.default_quant)
+    n_bytes = entry.about_bytes(quant or entry.default_quant)
     return UnavailableError(
         f"{entry.title}{' ' if quant else ''}{quant} is not on this machine"
-        + ("" if size is None else f" ({size / 1e9:.1f} GB to download)"),
+        + ("" if n_bytes is None else f" ({size(n_bytes)} to download)"),
         hint=f"qvq pull {entry.name}" + (f" --quant {quant}" if quant else ""),
         reference="not-installed",
     )

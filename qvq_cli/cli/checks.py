@@ -29,6 +29,7 @@ from qvq_cli.hub.manifest import Installed, data_dir
 from qvq_cli.hub.memory import cpu_has_amx
 from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.plan import sizes_of
+from qvq_cli.hub.remedy import remedy
 from qvq_cli.hub.run_plan import plan_run, typical_demand
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.sizes import size
@@ -194,7 +195,7 @@ def check_installed(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _check_files(installed: Installed) -> Check:
     name = installed.model_id
-    repair = f"qvq verify {name} --repair"
+    repair = remedy(installed)
     if installed.problem is not None:
         return Check("installed", State.WARNING, f"{name}: {installed.problem}", repair)
     try:

@@ -81,7 +81,9 @@ def verify(
     run(ctx.obj, model, is_repair_agreed=repair, json=json)
 
 
-def import_(ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True) -> None:
+def import_(
+    ctx: typer.Context, paths: opt.Paths, mmproj: opt.Mmproj = None, copy: opt.Copy = True
+) -> None:
     """Install a model from files: from a USB stick, from another program.
 
     Model and mmproj are checked to belong together, every byte is hashed, and compared with what
@@ -89,7 +91,7 @@ def import_(ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True) -> None
     """
     from qvq_cli.cli.import_model import run
 
-    run(ctx.obj, paths, is_copied=copy)
+    run(ctx.obj, paths, mmproj, is_copied=copy)
 
 
 def plan(

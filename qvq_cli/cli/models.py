@@ -13,6 +13,7 @@ from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, load_cata
 from qvq_cli.hub.choose import choose_quant
 from qvq_cli.hub.installed import list_installed
 from qvq_cli.hub.manifest import Installed
+from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Table, Tone
 
@@ -55,9 +56,12 @@ def run(session: Session, *, json: bool) -> None:
             "qvq pull NAME gets it"
         )
         for each in listed:
-            if each.problem:
+            if each.installed and each.problem:
                 model = f"{each.name}:{each.quant}"
-                screen.notice(f"{model} is broken: {each.problem}; try qvq verify {model} --repair")
+                screen.notice(
+                    f"{model} is broken: {each.problem}; qvq verify {model} looks closer; "
+                    f"{remedy(each.installed)}"
+                )
 
 
 def _here(found: tuple[Installed, ...], machine: Resources) -> Iterator[_Listed]:

@@ -18,6 +18,7 @@ from qvq_cli.hub.installed import (
     verify,
 )
 from qvq_cli.hub.manifest import Installed, data_dir
+from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
 from qvq_cli.ui.report import Line
 from qvq_cli.ui.screen import Screen
@@ -116,13 +117,8 @@ def _folder_of(installed: Installed, environ: Mapping[str, str]) -> Path | None:
 
 def _broken_error(left: Sequence[_Checked]) -> DataError:
     checks = [check for each in left for check in each.broken]
-    from_hub = [each.installed.model_id for each in left if each.installed.repo is not None]
-    hint = (
-        f"get what is broken again: qvq verify {from_hub[0]} --repair"
-        if from_hub
-        else f"import it again: qvq import {left[0].installed.model_path.parent}"
-    )
     are = "is" if len(checks) == 1 else "are"
+    hint = "; ".join(dict.fromkeys(remedy(each.installed) for each in left))
     return DataError(f"{_names(checks)} {are} broken", hint=hint, reference="broken-file")
 
 

@@ -21,6 +21,11 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def expand_home(path: Path) -> Path:
+    """With `~` and `~user` written out where there is such a home; pathlib's own raises."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def existing_parent(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there and may be looked at."""
     folder = folder.absolute()

@@ -10,7 +10,7 @@ from qvq_cli.errors import CannotWriteError
 from qvq_cli.hub.catalog import CatalogEntry
 from qvq_cli.hub.disk import free_bytes, require_writable
 from qvq_cli.hub.manifest import Role
-from qvq_cli.hub.partial import Partial
+from qvq_cli.hub.partial import Partial, part_path
 from qvq_cli.hub.remote_types import RemoteFile
 from qvq_cli.sizes import size
 
@@ -79,8 +79,7 @@ class PullTarget:
 
     @property
     def part_path(self) -> Path:
-        content = self.content_path
-        return content.with_name(f"{content.name}.qvq.incomplete")
+        return part_path(self.content_path)
 
     @property
     def sha256(self) -> str | None:

@@ -26,6 +26,7 @@ from qvq_cli.hub.catalog import (
     load_catalog,
 )
 from qvq_cli.hub.choose import choose_quant
+from qvq_cli.hub.disk import expand_home
 from qvq_cli.hub.gguf import GgufFile
 from qvq_cli.hub.heads import Heads, find_mmproj
 from qvq_cli.hub.hf_cache import blob_path, snapshot_path
@@ -40,7 +41,7 @@ from qvq_cli.hub.listing import (
     joined_name,
     remote_models,
 )
-from qvq_cli.hub.manifest import Manifest, Role, data_dir, read_manifest
+from qvq_cli.hub.manifest import Manifest, Role, copies_dir, read_manifest
 from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
 from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.partial import Partial
@@ -88,7 +89,7 @@ def plan_pull(
         GgufError: the pair in a repository doesn't fit. UnreachableError, DeniedError.
     """
     asked = _asked(model or DEFAULT_MODEL, quant)
-    place = _Place(None if to is None else to.expanduser().absolute(), environ)
+    place = _Place(None if to is None else expand_home(to).absolute(), environ)
     if asked.entry is not None:
         return _plan_entry(asked.entry, asked.quant, place, free_bytes)
     try:
@@ -371,7 +372,7 @@ def _joined_target(
     from qvq_cli.hub.remote import file_url
 
     repo, commit = repository.repo, repository.commit
-    folder = place.to or data_dir(place.environ) / "models" / repo.replace("/", "--")
+    folder = place.to or copies_dir(place.environ) / repo.replace("/", "--")
     path = folder / PurePosixPath(name).name
     return PullTarget(
         tuple(

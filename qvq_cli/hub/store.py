@@ -23,6 +23,7 @@ from qvq_cli.hub.catalog import (
     quants_by_size,
 )
 from qvq_cli.hub.config import Config
+from qvq_cli.hub.disk import expand_home, is_file, is_folder
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
@@ -30,6 +31,7 @@ from qvq_cli.hub.installed import list_installed, matching
 from qvq_cli.hub.manifest import Installed
 from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
+from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
 
 Origin = Literal["option", "environment", "config", "installed", "embedded"]
@@ -105,7 +107,7 @@ def resolve_model(
         located = _locate(wanted.model, environ)
     file = read_gguf(located.model)
     if wanted.mmproj is not None:
-        pair = check_pair(file, read_gguf(Path(wanted.mmproj).expanduser()))
+        pair = check_pair(file, read_gguf(expand_home(Path(wanted.mmproj))))
     elif located.mmprojs is not None:
         pair = pair_with_best(file, located.mmprojs)
     else:
@@ -149,8 +151,7 @@ def _locate_installed(installed: Installed) -> _Located:
     if installed.problem is not None:
         raise DataError(
             f"{installed.model_id} can't be used: {installed.problem}",
-            hint=f"`qvq verify {installed.model_id}` looks closer, `qvq pull {installed.model_id}` "
-            "fetches what is broken",
+            hint=f"qvq verify {installed.model_id} looks closer; {remedy(installed)}",
             reference="changed-model",
         )
     return _Located(installed.model_path, [installed.mmproj_path], installed)
@@ -165,15 +166,15 @@ def _locate(model: str, environ: Mapping[str, str]) -> _Located:
     name, _, quant = model.partition(":")
     if name in catalog_names():
         return _locate_entry(catalog_entry(name), quant.upper(), environ)
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = expand_home(Path(model))
+    if is_folder(path):
         inside = [each.name for each in sorted(path.glob("*.gguf")) if not is_named_mmproj(each)]
         raise InputNotFoundError(
             f"{path} is a folder",
             hint=f'give the model in it: --model "{path / inside[0]}"' if inside else None,
             reference="no-such-model",
         )
-    if path.is_file() or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
+    if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
         return _Located(path)
     raise unknown_name(model)
 

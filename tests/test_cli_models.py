@@ -1,5 +1,6 @@
 """`qvq models`, `show`, `verify`, `rm` through main(argv), with nano as a downloaded model."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fake_hub import FakeHub
-from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, hub, machine
+from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, hub, machine
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode
+from qvq_cli.hub.partial import Partial
 from test_program_models import damage
 
 __all__ = ["hub", "machine"]
@@ -217,6 +219,46 @@ def test_rm_says_what_it_freed(pulled: Path, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().out == f"{ID} is gone; 13.5 MB are free again\n"
     assert not pulled.exists() and not blob.exists()
     assert main(["rm", ID, "--yes"]) == ExitCode.UNAVAILABLE
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("is_in_folder", [False, True])
+def test_an_abandoned_pull_is_listed_and_removed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    is_in_folder: bool,
+) -> None:
+    store = Partial.store
+
+    def full(self: Partial, offset: int, piece: bytes) -> None:
+        if offset > 6_500_000:  # the mmproj is smaller
+            raise OSError(errno.ENOSPC, "No space left on device")
+        store(self, offset, piece)
+
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    to = ["--to", str(folder)] if is_in_folder else []
+    with monkeypatch.context() as patch:
+        patch.setattr(Partial, "store", full)
+        assert main(["pull", MODEL, *to]) == ExitCode.CANNOT_WRITE
+    listed = as_json(capfd, "models")["models"]
+    assert isinstance(listed, list)
+    (row,) = [each for each in listed if each["state"] == "unfinished"]
+    assert row["model"] == ID
+    assert 5_000_000 < row["bytes"] < N_BYTES
+    assert main(["models"]) == 0
+    assert f"qvq pull {' '.join([ID, *to])} goes on, qvq rm {ID} frees" in capfd.readouterr().err
+    assert main(["rm", ID, "--yes"]) == 0
+    freed = int(float(capfd.readouterr().out.split("; ")[1].split(" MB")[0]) * 1e6)
+    assert freed == pytest.approx(row["bytes"], abs=100_000)
+    for place in (folder, tmp_path / "hf"):
+        assert sum(each.stat().st_size for each in place.rglob("*") if each.is_file()) < 1000
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert "unfinished" not in json.dumps(as_json(capfd, "models"))
+    assert main(["pull", MODEL, *to]) == 0
+    assert "unfinished" not in json.dumps(as_json(capfd, "models"))
 
 
 # help

@@ -232,7 +232,7 @@ def test_a_lost_import_is_listed_and_can_be_removed(stick: Path) -> None:
     part.write_bytes(b"x" * 100_000)
     begun = Unfinished("my-vl:Q8_0", "import", (folder / "My-VL-Q8_0.gguf", part))
     change_manifest(lambda manifest: manifest.with_unfinished(begun))
-    assert list_leftovers() == (Leftover("my-vl:Q8_0", 100_000, is_pull=False),)
+    assert list_leftovers() == (Leftover("my-vl:Q8_0", 100_000, is_pull=False, to=None),)
     removal = plan_removal(find_removable("MY-VL"))
     assert removal.freed_bytes == 100_000
     remove(removal)

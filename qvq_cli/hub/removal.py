@@ -23,6 +23,7 @@ from qvq_cli.hub.manifest import (
     Unfinished,
     change_manifest,
     copies_dir,
+    data_dir,
     read_manifest,
 )
 from qvq_cli.hub.partial import is_unfinished
@@ -39,11 +40,15 @@ class Kept(NamedTuple):
 
 
 class Leftover(NamedTuple):
-    """What unfinished pulls and imports of a model left here. n_bytes: that they take."""
+    """What unfinished pulls and imports of a model left here.
+
+    n_bytes: that they take. to: the folder that a pull was told with --to.
+    """
 
     model_id: str
     n_bytes: int
     is_pull: bool
+    to: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,15 @@ def list_leftovers(environ: Mapping[str, str] = os.environ) -> tuple[Leftover, .
     manifest = read_manifest(environ)
     used = {file.path for model in manifest.models for file in model.files}
     n_bytes: dict[str, int] = {}
-    sources: dict[str, str] = {}
+    last: dict[str, Unfinished] = {}
     for begun in manifest.unfinished:
         ours = _ours(begun, used, manifest, environ)
         n_bytes[begun.model_id] = n_bytes.get(begun.model_id, 0) + sum(map(_disk_bytes, ours))
-        sources[begun.model_id] = begun.source
+        last[begun.model_id] = begun
     return tuple(
-        Leftover(model_id, count, sources[model_id] == "pull")
-        for model_id, count in n_bytes.items()
-        if count
+        Leftover(model_id, n_bytes[model_id], begun.source == "pull", _folder_given(begun, environ))
+        for model_id, begun in last.items()
+        if n_bytes[model_id]
     )
 
 
@@ -133,7 +138,8 @@ def register(
     """List a model whose files are in their places, instead of the one that had its name.
 
     Args: begun: what was written down before its files were brought here.
-    Returns: copies of ours that only the earlier one used, and that nothing names from now on.
+    Returns: what nothing names from now on: copies of ours that only the earlier one used, and what
+        earlier pulls of it left unfinished.
     Raises: CannotWriteError.
     """
     stale: list[Path] = []
@@ -143,11 +149,21 @@ def register(
         manifest = manifest.with_model(installed)
         if begun is not None:
             manifest = manifest.without_unfinished(begun)
+        given_up = _given_up(installed, manifest)
+        for each in given_up:
+            manifest = manifest.without_unfinished(each)
         used = {file.path for model in manifest.models for file in model.files}
         files = [file.path for model in earlier for file in model.files]
         stale[:] = [path for path in files if path not in used and _is_copy(path, environ)]
         for path in stale:
             manifest = manifest.without_file(path)
+        others = {path for each in manifest.unfinished for path in each.paths}
+        stale.extend(
+            path
+            for each in given_up
+            for path in each.paths
+            if is_unfinished(path) and path not in others
+        )
         return manifest
 
     change_manifest(change, environ)
@@ -159,6 +175,18 @@ def discard(paths: Sequence[Path], environ: Mapping[str, str] = os.environ) -> i
     freed_bytes = sum(map(_disk_bytes, paths))
     _delete(paths, environ)
     return freed_bytes
+
+
+def _given_up(installed: Installed, manifest: Manifest) -> list[Unfinished]:
+    """Earlier pulls of a model that is whole now: of commits that have been left behind."""
+    begun = _begun(installed.model_id, manifest)
+    return [each for each in begun if each.source == installed.source == "pull"]
+
+
+def _folder_given(begun: Unfinished, environ: Mapping[str, str]) -> Path | None:
+    folder = begun.paths[0].parent
+    own = (cache_dir(environ), data_dir(environ))
+    return None if any(each in begun.paths[0].parents for each in own) else folder
 
 
 def _begun(model_id: str, manifest: Manifest) -> list[Unfinished]:

@@ -58,6 +58,7 @@ class Partial:
         self._starts = [segment.start for segment in self.segments]
         self._lock = threading.Lock()
         self._done = _read_journal(path, self.segments)
+        self._found = tuple(self._done)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not any(self._done):
             journal_path(path).write_bytes(bytes(_COUNT.size * len(self.segments)))
@@ -127,6 +128,13 @@ class Partial:
             if not any(self._done):
                 self._file.truncate(0)  # gives the disk its room back
                 self._file.truncate(sum(self.sizes))
+
+    def forget_new(self, source: int) -> None:
+        """Forget what came of a source since this object was made: it isn't to be trusted."""
+        with self._lock:
+            for i, segment in enumerate(self.segments):
+                if segment.source == source and self._done[i] > self._found[i]:
+                    self._note(i, self._found[i])
 
     def close(self) -> None:
         with self._lock:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from qvq_cli.cli.interrupts import Terminated, stopped
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import UsageError
-from qvq_cli.hub.importing import import_model
+from qvq_cli.hub.importing import Imported, import_model
 from qvq_cli.hub.pair import is_named_mmproj
 from qvq_cli.hub.splits import whole_name
 from qvq_cli.sizes import size
 from qvq_cli.ui.report import Line
+from qvq_cli.ui.screen import Screen
 from qvq_cli.ui.transfer import Phase
 
 
@@ -21,19 +23,7 @@ def run(session: Session, paths: Sequence[Path], mmproj: Path | None, *, is_copi
     """
     screen = session.open_screen()
     model, mmproj = _model_and_mmproj(paths, mmproj)
-    with screen.transfer([], Phase.CHECKING) as view:
-
-        def on_progress(path: Path, n_done: int, n_bytes: int) -> None:
-            phase = Phase.DONE if n_done >= n_bytes else Phase.CHECKING
-            view.update(str(path), n_done, phase, n_bytes)
-
-        installed, freed_bytes = import_model(
-            model,
-            mmproj=mmproj,
-            link=not is_copied,
-            on_progress=on_progress,
-            environ=session.env.variables,
-        )
+    installed, freed_bytes = _import(session, screen, model, mmproj, is_copied=is_copied)
     where = "copied" if is_copied else "linked: they must stay where they are"
     freed = f"; the copies it replaces are gone: {size(freed_bytes)}" if freed_bytes else ""
     screen.notice(
@@ -41,6 +31,29 @@ def run(session: Session, paths: Sequence[Path], mmproj: Path | None, *, is_copi
         + freed
     )
     screen.result([Line(str(installed.model_path))], {})
+
+
+def _import(
+    session: Session, screen: Screen, model: Path, mmproj: Path | None, *, is_copied: bool
+) -> Imported:
+    """Raises: AbortedError: Ctrl-C. Terminated. QvqError: as import_model."""
+    with screen.transfer([], Phase.CHECKING) as view:
+
+        def on_progress(path: Path, n_done: int, n_bytes: int) -> None:
+            phase = Phase.DONE if n_done >= n_bytes else Phase.CHECKING
+            view.update(str(path), n_done, phase, n_bytes)
+
+        try:
+            return import_model(
+                model,
+                mmproj=mmproj,
+                link=not is_copied,
+                on_progress=on_progress,
+                environ=session.env.variables,
+            )
+        except (KeyboardInterrupt, Terminated) as caught:
+            end = caught
+    raise stopped(end, screen, state="nothing was imported", hint="run it again to begin anew")
 
 
 def _model_and_mmproj(paths: Sequence[Path], mmproj: Path | None) -> tuple[Path, Path | None]:

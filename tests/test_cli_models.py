@@ -119,6 +119,31 @@ def test_show_an_installed_model(pulled: Path, capfd: pytest.CaptureFixture[str]
     assert [file["role"] for file in installed[0]["files"]] == ["model", "mmproj"]
 
 
+@pytest.mark.parametrize("model", ["qvq-72b-preview:Q9", "nano:Q4_K_M"])
+def test_show_a_quant_that_is_nowhere(capfd: pytest.CaptureFixture[str], model: str) -> None:
+    assert main(["show", model]) == ExitCode.UNAVAILABLE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"has no quant {model.partition(':')[2]} in the catalog" in err
+
+
+def test_show_one_quant(capfd: pytest.CaptureFixture[str]) -> None:
+    found = as_json(capfd, "show", "QVQ-72B-Preview:q4_k_m")["quants"]
+    assert isinstance(found, list)
+    assert [each["quant"] for each in found] == ["Q4_K_M"]
+
+
+@pytest.mark.parametrize("command", ["rm", "verify"])
+def test_nano_is_no_installed_model(
+    pulled: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "nano"]) == ExitCode.USAGE
+    assert "nano comes with the program" in capfd.readouterr().err
+    assert main([command, "nanu"]) == ExitCode.UNAVAILABLE
+    assert f"nanu is not installed; what is: {ID}\n" in capfd.readouterr().err
+    assert pulled.is_file()
+
+
 def test_show_what_is_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "no-such"]) == ExitCode.UNAVAILABLE
     assert "no-such" in capfd.readouterr().err

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from conftest import NANO, TABLE
+from fake_hub import FakeHub
+from model_shop import MODEL, hub
 
+__all__ = ["hub"]
 _IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 _SETPRIV = shutil.which("setpriv")
 _AS_A_PERSON = [_SETPRIV or "", "--bounding-set=-dac_override,-dac_read_search"] if _IS_ROOT else []
@@ -94,3 +97,19 @@ def test_import_into_a_closed_data_folder(closed: Path) -> None:
         assert f"{closed / 'x'}" in done.stderr
         assert "can't be written to" in done.stderr
         assert "QVQ_DATA" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["", "hf_granted"])
+@pytest.mark.parametrize("home", ["/dev/null", "closed", "/proc/x"])
+def test_a_cache_that_cannot_be_is_no_matter_of_the_network(
+    closed: Path, hub: FakeHub, home: str, token: str
+) -> None:
+    if home == "/proc/x" and sys.platform != "linux":
+        pytest.skip("there is no /proc")
+    folder = str(closed / "x") if home == "closed" else home
+    variables = {"HF_TOKEN": token} if token else {}
+    done = qvq("pull", MODEL, HF_HOME=folder, HF_ENDPOINT=hub.endpoint, **variables)
+    assert done.returncode in (73, 78)
+    assert home.strip("/").split("/")[0] in done.stderr
+    assert "HF_HOME" in done.stderr
+    assert "reach" not in done.stderr and "full" not in done.stderr

@@ -12,7 +12,6 @@ from conftest import NANO
 from qvq_cli.errors import CannotWriteError, ConfigError, UnavailableError
 from qvq_cli.hub.hf_cache import blob_path, cache_dir, link_snapshot, snapshot_path
 from qvq_cli.hub.installed import (
-    best_installed,
     discard_broken,
     find_installed,
     list_installed,
@@ -80,7 +79,6 @@ def quiet(file: InstalledFile, n_bytes: int) -> None:
 
 def test_nothing_is_installed_at_first() -> None:
     assert list_installed() == ()
-    assert best_installed() is None
 
 
 def test_what_is_written_is_read(model: Installed) -> None:
@@ -146,14 +144,13 @@ def test_the_data_folder_of_a_platform(platform: str, expected: str) -> None:
 def test_by_name_and_quant(model: Installed) -> None:
     for typed in ("hf:o/r", "hf:o/r:Q8_0", "HF:O/R:q8_0"):
         assert find_installed(typed) == model
-    with pytest.raises(UnavailableError, match="hf:o/r:Q4_0 is not installed; hf:o/r:Q8_0 is"):
+    with pytest.raises(UnavailableError, match="Q4_0 is not installed; what is: hf:o/r:Q8_0"):
         find_installed("hf:o/r:Q4_0")
 
 
-def test_a_broken_model_is_no_longer_the_best(model: Installed) -> None:
-    assert best_installed() == model
+def test_a_model_without_its_mmproj_is_broken(model: Installed) -> None:
+    assert list_installed()[0].problem is None
     model.mmproj_path.resolve().unlink()
-    assert best_installed() is None
     assert "is gone" in (list_installed()[0].problem or "")
 
 

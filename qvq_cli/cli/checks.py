@@ -211,7 +211,7 @@ def check_choice(environ: Mapping[str, str], config: Config, resources: Resource
         choice = resolve_model(None, None, environ=environ, config=config)
         demand = typical_demand(choice.profile)
         plan = plan_run(sizes_of(choice.pair), demand, resources.for_plan())
-        require_fit(plan, choice.name, choice.entry)
+        require_fit(plan, choice.name, choice.entry, is_solve=False)
     except QvqError as error:
         return _failure("solve-model", error)
     why = {

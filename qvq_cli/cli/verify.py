@@ -52,7 +52,7 @@ def run(session: Session, model: str | None, *, is_repair_agreed: bool, json: bo
     """
     screen = session.open_screen(json=json)
     environ = session.env.variables
-    wanted = [find_installed(model, environ)] if model else list_installed(environ)
+    wanted = list_installed(environ) if model is None else [find_installed(model, environ)]
     if not wanted:
         screen.notice("nothing to check: no model is installed but nano, which came with qvq")
     checked = _check(wanted, screen, session)

@@ -10,10 +10,14 @@ from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.sizes import size
 
 
-def require_fit(plan: RunPlan, name: str, entry: CatalogEntry | None = None) -> None:
+def require_fit(
+    plan: RunPlan, name: str, entry: CatalogEntry | None = None, *, is_solve: bool = True
+) -> None:
     """Refuse a run that would swap or be killed.
 
-    Args: entry: the catalog's entry of the model, whose other quants may fit.
+    Args:
+        entry: the catalog's entry of the model, whose other quants may fit.
+        is_solve: the options of solve are there to be typed.
     Raises: DoesNotFitError: with the numbers, and with what would fit.
     """
     if plan.fits:
@@ -25,13 +29,22 @@ def require_fit(plan: RunPlan, name: str, entry: CatalogEntry | None = None) -> 
         f"free: {size(memory.weight_bytes)} weights, {size(memory.mmproj_bytes)} mmproj, "
         f"{size(memory.kv_bytes)} context of {memory.n_ctx:,} tokens{in_q8_0}, "
         f"{size(plan.working_bytes)} working memory",
-        hint="; ".join([*_advise(plan, entry), "--force to try all the same"]),
+        hint="; ".join(_advise(plan, entry, is_solve=is_solve))
+        or "close other programs, or take a smaller model",
         reference="does-not-fit",
     )
 
 
-def _advise(plan: RunPlan, entry: CatalogEntry | None) -> Iterator[str]:
-    """What would fit, the least sacrifice first."""
+def _advise(plan: RunPlan, entry: CatalogEntry | None, *, is_solve: bool) -> Iterator[str]:
+    """What would fit, and what there is when nothing does."""
+    option = "--model " if is_solve else ""
+    yield from _what_fits(plan, entry, option)
+    if is_solve:
+        yield "--force to try all the same"
+
+
+def _what_fits(plan: RunPlan, entry: CatalogEntry | None, option: str) -> Iterator[str]:
+    """The least sacrifice first."""
     memory = plan.memory
     excess = plan.lacking_bytes
     less_thinking = -(-excess // memory.kv_bytes_per_token) + CTX_STEP
@@ -43,8 +56,8 @@ def _advise(plan: RunPlan, entry: CatalogEntry | None) -> Iterator[str]:
     if entry is not None:
         for quant, n_bytes in quants_by_size(entry):
             if memory.weight_bytes - n_bytes >= excess:
-                yield f"--model {entry.name}:{quant} ({size(n_bytes)}) would fit"
+                yield f"{option}{entry.name}:{quant} ({size(n_bytes)}) would fit"
                 return
     smaller = best_reasoner(plan.usable_bytes)
     if smaller is not None:
-        yield f"--model {smaller.model_id} would fit"
+        yield f"{option}{smaller.model_id} would fit"

@@ -42,7 +42,7 @@ from qvq_cli.hub.listing import (
     remote_models,
 )
 from qvq_cli.hub.manifest import Manifest, Role, copies_dir, read_manifest
-from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
+from qvq_cli.hub.names import REPO_SYNTAX, require_name, unknown_name
 from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.partial import Partial
 from qvq_cli.hub.pull_plan import PullFile, PullPlan, PullTarget
@@ -88,7 +88,7 @@ def plan_pull(
     Raises: UnavailableError: no such model, quant or repository. DoesNotFitError: no quant fits.
         GgufError: the pair in a repository doesn't fit. UnreachableError, DeniedError.
     """
-    asked = _asked(model or DEFAULT_MODEL, quant)
+    asked = _asked(DEFAULT_MODEL if model is None else require_name(model), quant)
     place = _Place(None if to is None else expand_home(to).absolute(), environ)
     if asked.entry is not None:
         return _plan_entry(asked.entry, asked.quant, place, free_bytes)
@@ -123,7 +123,7 @@ def _asked(model: str, quant: str | None) -> _Asked:
             reference="embedded-model",
         )
     if name.lower() not in catalog_names():
-        raise unknown_name(model)
+        raise unknown_name(model, is_pull=True)
     entry = catalog_entry(name.lower())
     return _Asked(entry, entry.repo or "", _one_quant(in_name.upper(), typed))
 

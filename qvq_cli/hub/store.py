@@ -29,7 +29,7 @@ from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
 from qvq_cli.hub.installed import list_installed, matching
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
+from qvq_cli.hub.names import REPO_SYNTAX, unknown_name, unknown_quant
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
 from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
@@ -182,11 +182,7 @@ def _locate(model: str, environ: Mapping[str, str]) -> _Located:
 def _locate_entry(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
     """A catalog model's files: those of the program itself, or those in the cache."""
     if quant and quant not in entry.quants:
-        raise UnavailableError(
-            f"{entry.name} has no quant {quant} in the catalog",
-            hint="it has " + ", ".join(entry.quants),
-            reference="unknown-quant",
-        )
+        raise unknown_quant(entry, quant)
     if entry.repo is None:
         folder = models_dir() / entry.name
         first = entry.quants[quant or entry.default_quant][0]

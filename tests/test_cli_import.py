@@ -57,6 +57,7 @@ def test_linked_files_stay_where_they_are(stick: Path, capfd: pytest.CaptureFixt
     assert "must stay" in err
     model = next(line for line in err.splitlines() if "is installed" in line).split()[1]
     assert main(["rm", model, "--yes"]) == 0
+    assert f"kept: {MODEL_FILE}, {MMPROJ_FILE}" in capfd.readouterr().out
     assert (stick / MODEL_FILE).is_file(), "they are not ours to delete"
 
 

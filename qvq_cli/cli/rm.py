@@ -29,7 +29,9 @@ def run(session: Session, model: str, *, is_agreed: bool) -> None:
         if not screen.ask("Remove it?", default=False):
             raise AbortedError("nothing was removed", reference="declined")
     remove(removal, environ)
-    screen.result([Sentence(f"{name} is gone; {size(removal.freed_bytes)} are free again")], {})
+    kept = "; kept: " + ", ".join(each.path.name for each in removal.kept) if removal.kept else ""
+    told = f"{name} is gone; {size(removal.freed_bytes)} are free again{kept}"
+    screen.result([Sentence(told)], {})
 
 
 def _report(removal: Removal) -> Report:

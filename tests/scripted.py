@@ -27,6 +27,9 @@ TOKEN_BYTES = 4
 class ScriptedEngine:
     """Says `thoughts` after the prompt, and `conclusions` one by one after each append.
 
+    A look at the pictures doesn't disturb what it says; in `context` it is its texts with `<image>`
+    between them.
+
     Args:
         n_ctx_train: what the pretended model can hold.
     """
@@ -39,6 +42,8 @@ class ScriptedEngine:
         self._rest = b""
         self.context = b""
         self.appended: list[str] = []
+        self.n_free = 0
+        self._n_picture = 0
 
     def devices(self) -> tuple[Device, ...]:
         return (Device("CPU", is_gpu=False, free_bytes=1 << 40),)
@@ -53,6 +58,8 @@ class ScriptedEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         images = [
             part.width_px * part.height_px // 784 for part in parts if isinstance(part, Bitmap)
@@ -61,6 +68,8 @@ class ScriptedEngine:
         n_prompt = sum(images) + len(text.encode()) // TOKEN_BYTES
         n_ctx = min(n_prompt + reserve.n_max, self._n_ctx_train)
         self._rest = self._script.pop(0).encode()
+        self.n_free = n_ctx - n_prompt
+        self._n_picture = sum(images) + 2 * len(images) if keep_pictures else 0
         return Prefilled(n_prompt, n_prompt, n_ctx, tuple(images), 0.0, 0.0)
 
     def decode(self, n_max: int) -> Generator[Piece]:
@@ -70,13 +79,24 @@ class ScriptedEngine:
                 return
             data, self._rest = self._rest[:TOKEN_BYTES], self._rest[TOKEN_BYTES:]
             self.context += data
+            self.n_free -= 1
             yield Piece(1, data)
 
     def append(self, text: str, *, parse_special: bool = False) -> int:
         self.appended.append(text)
         self.context += text.encode()
         self._rest = self._script.pop(0).encode() if self._script else b""
-        return len(text) // TOKEN_BYTES + 1
+        n = len(text) // TOKEN_BYTES + 1
+        self.n_free -= n
+        return n
+
+    def look_again(self, before: str, after: str) -> int:
+        assert self._n_picture, "no pictures were kept"
+        self.context += before.encode() + b"<image>" + after.encode()
+        n = self._n_picture + (len(before.encode()) + len(after)) // TOKEN_BYTES + 1
+        self.n_free -= n
+        assert self.n_free >= 0, "the context is full"
+        return n
 
     def draft_counts(self) -> DraftCounts:
         return DraftCounts(0, 0)

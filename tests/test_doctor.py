@@ -37,7 +37,8 @@ def diagnosed(
 def test_all_is_well(hub: FakeHub, capfd: pytest.CaptureFixture[str]) -> None:
     found = diagnosed(capfd)
     assert list(found) == [
-        *("python", "llama-cpp-python", "cpu", "cuda", "model-cache", "data-folder", "hub"),
+        *("python", "llama-cpp-python", "cpu", "cuda", "model-cache", "data-folder"),
+        *("picture-cache", "hub"),
         *("installed", "memory", "solve-model", "example"),
     ]
     assert all(set(check) == {"name", "state", "message", "hint"} for check in found.values())
@@ -227,6 +228,7 @@ def test_which_gpus_are_here() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="root and modes are POSIX")
 def test_a_folder_that_cannot_be_written_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)
-    found = list(checks.check_disk({"QVQ_DATA": "/", "HF_HOME": "/"}))
-    assert [check.state for check in found] == [State.WARNING, State.WARNING]
+    found = list(checks.check_disk({"QVQ_DATA": "/", "HF_HOME": "/", "QVQ_CACHE": "/"}))
+    assert [check.state for check in found] == [State.WARNING] * 3
     assert "HF_HOME" in str(found[0].hint) and "QVQ_DATA" in str(found[1].hint)
+    assert "QVQ_CACHE" in str(found[2].hint)

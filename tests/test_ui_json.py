@@ -24,7 +24,8 @@ RESULT_KEYS = {
     "answer_text": None,
     "reasoning": None,
     "finish": None,
-    "usage": "image_tokens prompt_tokens reasoning_tokens answer_tokens drafted accepted",
+    "usage": "image_tokens prompt_tokens reasoning_tokens answer_tokens drafted accepted looks "
+    "cached_tokens cached_images",
     "timings": "load_s image_s prefill_s ttft_s decode_tps total_s",
     "model": "name quant files",
     "sampling": "temperature top_p top_k min_p repeat_penalty seed",

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qvq_cli.cli import caching
 from qvq_cli.cli.machine import Resources
 from qvq_cli.cli.rebuild import rebuild_command
 from qvq_cli.cli.smoke import solve_example
@@ -147,12 +148,16 @@ def check_memory(resources: Resources) -> Check:
 
 
 def check_disk(environ: Mapping[str, str]) -> Iterator[Check]:
-    """The folders that a pull writes to."""
-    for name, folder in (("model-cache", cache_dir(environ)), ("data-folder", data_dir(environ))):
+    """The folders that a pull and a solve write to."""
+    places = (
+        ("model-cache", cache_dir(environ), "HF_HOME"),
+        ("data-folder", data_dir(environ), "QVQ_DATA"),
+        ("picture-cache", caching.cache_dir(environ), "QVQ_CACHE"),
+    )
+    for name, folder, variable in places:
         what = name.replace("-", " ")
         problem = write_problem(folder)
         if problem is not None:
-            variable = "HF_HOME" if name == "model-cache" else "QVQ_DATA"
             hint = f"set {variable} to a folder of yours"
             yield Check(name, State.WARNING, f"{what}: {problem}", hint)
             continue

@@ -24,6 +24,12 @@ app = typer.Typer(
 MODELS, MACHINE = "Models", "This machine"
 
 
+def _help(function: Callable[..., None]) -> str:
+    """A function's docstring, the lines of each paragraph joined."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 def _register(
     function: Callable[..., None],
     name: str | None = None,
@@ -31,14 +37,23 @@ def _register(
     *,
     needs_arguments: bool = False,
 ) -> None:
-    """Make a function a command, with its docstring as the help, its lines joined."""
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    """Make a function a command, with its docstring as the help."""
     app.command(
         name,
-        help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
+        help=_help(function),
         rich_help_panel=panel,
         no_args_is_help=needs_arguments,
     )(function)
+
+
+def _register_cache() -> None:
+    """`qvq cache` does something by itself and has a command below it."""
+    cache = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+    clear = model_commands.cache_clear
+    cache.callback(invoke_without_command=True)(model_commands.cache)
+    cache.command("clear", help=_help(clear))(clear)
+    text = _help(model_commands.cache)
+    app.add_typer(cache, name="cache", help=text, rich_help_panel=MACHINE)
 
 
 _register(solve, needs_arguments=True)
@@ -49,6 +64,7 @@ _register(model_commands.verify, panel=MODELS)
 _register(model_commands.import_, "import", MODELS, needs_arguments=True)
 _register(model_commands.rm, panel=MODELS, needs_arguments=True)
 _register(model_commands.plan, panel=MACHINE)
+_register_cache()
 _register(model_commands.doctor, panel=MACHINE)
 
 

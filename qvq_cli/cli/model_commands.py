@@ -126,6 +126,30 @@ def plan(
     run(ctx.obj, options, json=json)
 
 
+def cache(ctx: typer.Context, json: opt.Json = False) -> None:
+    """List what is kept of pictures that were asked about, or clear it.
+
+    After a picture is read, what that cost is kept on disk (QVQ_CACHE), so that the next question
+    about it begins at once: the model's state behind the picture, and the picture's embeddings for
+    other system prompts. The least recently used go first; QVQ_CACHE_BYTES or cache-bytes in the
+    config file is the limit, 0 keeps nothing, and [cyan]qvq solve --no-cache[/] leaves it alone.
+    """
+    if ctx.invoked_subcommand is None:
+        from qvq_cli.cli.cache import run
+
+        run(ctx.obj, json=json)
+
+
+def cache_clear(ctx: typer.Context, yes: opt.Yes = False) -> None:
+    """Remove everything from the cache: say what that frees, ask, delete.
+
+    Where there is nobody to ask (a pipe, a script), it wants --yes.
+    """
+    from qvq_cli.cli.cache import clear
+
+    clear(ctx.obj, is_agreed=yes)
+
+
 def doctor(ctx: typer.Context, offline: opt.Offline = False, json: opt.Json = False) -> None:
     """Check this installation: Python, llama.cpp, GPUs, memory, disk, Hub, models, a real solve.
 

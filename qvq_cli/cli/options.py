@@ -41,6 +41,17 @@ MaxAnswer = Annotated[
         rich_help_panel=THINKING,
     ),
 ]
+LookAgain = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        min=1,
+        help="After every so many tokens of thinking, put the pictures in front of the model "
+        "again: against losing sight of them, at the cost of reading them once more.",
+        rich_help_panel=THINKING,
+        show_default=False,
+    ),
+]
 System = Annotated[
     str | None,
     typer.Option(
@@ -228,6 +239,13 @@ Threads = Annotated[
 Repack = Annotated[
     bool,
     typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
+]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        help="Keep on disk what the pictures cost, for the next question about them.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Drafts = Annotated[
     bool,

@@ -8,7 +8,7 @@ from qvq_cli.cli.inputs import Inputs
 from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.images import Picture
-from qvq_cli.engine.protocol import Device, LoadSpec
+from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
 from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
 from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, plan_run
@@ -33,8 +33,7 @@ def make_demand(
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
     image_tokens = tuple(picture.image_tokens for picture in pictures)
     n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
-    n_answer, n_all = policy.reserve
-    n_thinking = n_all - n_answer
+    n_answer, n_thinking = policy.reserve.n_min, policy.n_thinking
     is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None
     return Demand(
         n_prompt=sum(image_tokens) + n_text,
@@ -42,6 +41,8 @@ def make_demand(
         n_answer=n_answer,
         n_thinking=n_thinking,
         n_thinking_min=n_thinking if is_typed else min(n_thinking, LEAST_THINKING),
+        n_looks=policy.n_looks,
+        look_cells=policy.looks.n_cells if policy.looks else 0,
     )
 
 
@@ -60,9 +61,10 @@ def make_plan(
 
 
 def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
-    """The policy with no more thinking than the plan has room for."""
-    n_answer, n_all = policy.reserve
-    if n_all - n_answer <= plan.n_thinking:
+    """The policy with no more thinking and looks than the plan has room for."""
+    if policy.looks is not None and plan.n_looks < policy.n_looks:
+        policy = replace(policy, looks=replace(policy.looks, n_max=plan.n_looks))
+    if policy.n_thinking <= plan.n_thinking:
         return policy
     budget = replace(policy.budget, max_tokens=plan.n_thinking)
     # The sentence that may be finished past the limit takes its room from the limit.
@@ -70,7 +72,9 @@ def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
     return replace(policy, budget=replace(budget, max_tokens=max(0, plan.n_thinking - n_past)))
 
 
-def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> LoadSpec:
+def load_spec(
+    options: SolveOptions, choice: ModelChoice, plan: RunPlan, cache: CacheSpec | None
+) -> LoadSpec:
     """What the engine is told."""
     is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
     return LoadSpec(
@@ -83,5 +87,6 @@ def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> Load
         repack=options.repack and not cpu_has_amx(),
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
+        cache=cache,
         drafts=options.drafts,
     )

@@ -15,6 +15,7 @@ from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
 from qvq_cli.reasoning.chain import Policy
+from qvq_cli.reasoning.look_again import LookAgain
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions
@@ -29,6 +30,7 @@ class SolveOptions:
     arguments: list[str]
     max_thinking: str | None
     max_answer: int
+    look_again: int | None
     system: str | None
     answer_only: bool
     answer_format: str | None
@@ -53,6 +55,7 @@ class SolveOptions:
     device: str | None
     threads: int | None
     repack: bool
+    cache: bool
     drafts: bool
     force: bool
 
@@ -126,6 +129,15 @@ def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
         if getattr(options, name) is not None
     }
     return Policy(budget, options.max_answer, replace(choice.profile.sampling, **chosen))
+
+
+def add_looks(
+    policy: Policy, options: SolveOptions, dialect: Dialect, image_tokens: tuple[int, ...]
+) -> Policy:
+    """The policy with the looks at the pictures that were asked for, where a model reasons."""
+    if options.look_again is None or dialect is Dialect.PLAIN or policy.budget.max_tokens == 0:
+        return policy
+    return replace(policy, looks=LookAgain(options.look_again, image_tokens))
 
 
 def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:

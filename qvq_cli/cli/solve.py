@@ -21,6 +21,7 @@ def solve(
     arguments: opt.Arguments,
     max_thinking: opt.MaxThinking = None,
     max_answer: opt.MaxAnswer = 512,
+    look_again: opt.LookAgain = None,
     system: opt.System = None,
     answer_only: opt.AnswerOnly = False,
     answer_format: opt.AnswerFormatOption = None,
@@ -45,6 +46,7 @@ def solve(
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,
+    cache: opt.Cache = True,
     drafts: opt.Drafts = True,
     force: opt.Force = False,
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from qvq_cli.cli import planning, settings
+from qvq_cli.cli.caching import cache_spec
 from qvq_cli.cli.inputs import Inputs, read_inputs
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
@@ -29,6 +30,7 @@ from qvq_cli.ui.view import View, make_view
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
+NO_LOOK_NOTICE = "--look-again does nothing here: there is no reasoning before the answer"
 EMBEDDED_NOTICE = (
     "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
     "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
@@ -58,7 +60,10 @@ def run(
         )
         policy = settings.make_policy(options, choice)
         limits = settings.image_limits(options, choice.profile.limits)
+        dialect = settings.choose_dialect(options, choice)
         pictures = _load_pictures(session, inputs, limits, view)
+        image_tokens = tuple(picture.image_tokens for picture in pictures)
+        policy = settings.add_looks(policy, options, dialect, image_tokens)
         demand = planning.make_demand(options, choice, inputs, pictures, policy)
         plan = planning.make_plan(options, choice, demand, engine.devices())
         if not options.force:
@@ -67,18 +72,26 @@ def run(
         solver = Solver(engine, policy, control, view.handle)
         engine.on_notice = solver.notice
         _say_what_is_special(solver, choice, pictures, plan)
+        if options.look_again is not None and policy.looks is None:
+            solver.notice("no-look-again", NO_LOOK_NOTICE)
         problem = Problem(
             question=inputs.question,
             system=choice.profile.system if options.system is None else options.system,
             bitmaps=tuple(picture.bitmap for picture in pictures),
-            dialect=settings.choose_dialect(options, choice),
+            dialect=dialect,
         )
         about = About(
             model=ModelUsed(choice.name, choice.quant, choice.files),
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
-        record = solver.solve(planning.load_spec(options, choice, plan), problem, about)
+        cache = (
+            cache_spec(session.env.variables, session.config, choice, plan)
+            if options.cache
+            else None
+        )
+        spec = planning.load_spec(options, choice, plan, cache)
+        record = solver.solve(spec, problem, about)
         if save is not None:
             save_record(save, record, [_saved(picture) for picture in pictures])
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER

@@ -1,8 +1,9 @@
 """The engine as the rest of the program sees it: plain data in, pieces of text out.
 
-An engine holds one conversation. Its life is `load`, then `prefill`, then any mix of `decode` and
-`append`, then `close`. Whatever an implementation does ahead of its reader, the KV cache holds
-exactly the pieces that were taken from `decode`: closing that iterator early undoes the rest.
+An engine holds one conversation. Its life is `load`, then `prefill`, then any mix of `decode`,
+`append` and `look_again`, then `close`. Whatever an implementation does ahead of its reader, the KV
+cache holds exactly the pieces that were taken from `decode`: closing that iterator early undoes the
+rest.
 
 Refuses to know: what the text means, when to stop, what people see.
 """
@@ -15,6 +16,8 @@ KvType = Literal["f16", "q8_0"]
 """How keys and values are kept: q8_0 takes 8.5 bits for each of f16's 16."""
 
 Stage = Literal["load", "image", "prefill"]
+N_BATCH = 2048
+"""Tokens that are given to llama.cpp at once: its default."""
 N_UBATCH = 512
 """Tokens that go through the graph at once: llama.cpp's default; memory plans count on it."""
 OnProgress = Callable[[Stage, float], None]
@@ -26,7 +29,8 @@ class Bitmap:
     """A picture as the vision encoder takes it: already snapped to the patch grid.
 
     `rgb` holds height_px * width_px * 3 bytes, row by row; both sides are multiples of the
-    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing.
+    encoder's patch size times its merge (28 px for Qwen2-VL), so llama.cpp resizes nothing. Without
+    rgb it stands for a picture whose embeddings are already there.
     """
 
     width_px: int
@@ -62,13 +66,30 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSpec:
+    """Where what pictures cost is kept, and whose it is.
+
+    max_bytes: what the folder may take; max_entry_bytes: what one entry may, which is also memory
+    for a moment. model_id, mmproj_id: other for other weights. model_name: for people.
+    """
+
+    folder: str
+    max_bytes: int
+    max_entry_bytes: int
+    model_id: str
+    mmproj_id: str
+    model_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSpec:
     """What to load and where to run it.
 
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
     None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
-    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. drafts: guess
-    tokens and check several in one pass where that is faster.
+    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to
+    compute everything anew. drafts: guess tokens and check several in one pass where that is
+    faster. draft_path: a second model that makes such guesses; draft_on_gpu: all of it on the GPU.
     """
 
     model_path: str
@@ -79,7 +100,10 @@ class LoadSpec:
     repack: bool = True
     vision_on_gpu: bool = True
     kv_type: KvType = "f16"
+    cache: CacheSpec | None = None
     drafts: bool = True
+    draft_path: str | None = None
+    draft_on_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +140,9 @@ class Prefilled:
     """The state after the prompt: n_tokens KV cells used, n_pos the next M-RoPE position.
 
     The two differ as soon as there is a picture: an image of (h, w) merged patches takes h*w cells
-    but advances the position by max(h, w).
+    but advances the position by max(h, w). cached_tokens of the cells and cached_images of the
+    pictures were not computed but found in the cache. load_s: what loading the mmproj took, if a
+    picture needed it.
     """
 
     n_tokens: int
@@ -125,6 +151,9 @@ class Prefilled:
     image_tokens: tuple[int, ...]
     image_s: float
     prefill_s: float
+    load_s: float = 0.0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +183,7 @@ class Engine(Protocol):
         """What there is to compute on, the CPU too; can be asked before anything is loaded."""
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
-        """Load the model and its mmproj.
+        """Load the model; its mmproj may wait for the first picture that needs it.
 
         Raises: GgufError: llama.cpp refused a file. EngineDiedError, DoesNotFitError: it died
         trying.
@@ -166,10 +195,15 @@ class Engine(Protocol):
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """Run the prompt, in a context made just large enough for it and the reserve.
 
+        Args:
+            keep_pictures: keep their embeddings for `look_again`.
         Raises: PromptError: the prompt leaves less than reserve.n_min of what the model can hold.
+            As load: the mmproj is refused.
         """
 
     def decode(self, n_max: int) -> Generator[Piece]:
@@ -182,6 +216,14 @@ class Engine(Protocol):
         """Put text after what is in the KV cache as if the model had said it. Returns: its tokens.
 
         Sampling after an append depends only on the seed and the number of tokens before it.
+        """
+
+    def look_again(self, before: str, after: str) -> int:
+        """Put all pictures of the prompt, between two texts, after what is in the KV cache.
+
+        Nothing is encoded again: it costs their prefill, at the next n_pos, and as many cells.
+        Sampling goes on as after an append. Returns: the cells it took.
+        Raises: PromptError: no room is left, or the prefill kept no pictures.
         """
 
     def draft_counts(self) -> DraftCounts:

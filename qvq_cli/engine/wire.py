@@ -5,8 +5,8 @@ payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON 
 because the other side has been reading files that strangers made.
 
     to the worker:   devices, system_info, load, prefill, decode, stop, append,
-                     draft_counts
-    from the worker: progress, done, error, pieces, end, stopped
+                     look_again, draft_counts
+    from the worker: progress, reusing, done, error, pieces, end, stopped
 """
 
 import json
@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from qvq_cli import errors
-from qvq_cli.engine.protocol import Bitmap, Piece, PromptPart, TextPart
+from qvq_cli.engine.protocol import Bitmap, CacheSpec, LoadSpec, Piece, PromptPart, TextPart
 from qvq_cli.errors import QvqError
 
 _SIZES = struct.Struct(">II")
 Header = dict[str, Any]
+SETTLE_S = 3.0
+"""How long a worker whose stdin has ended may still write to the cache."""
 
 
 def write_frame(stream: BinaryIO, header: Header, payload: bytes = b"") -> None:
@@ -42,6 +44,12 @@ def read_frame(stream: BinaryIO) -> tuple[Header, bytes] | None:
     if len(data) < n_header or len(payload) < n_payload:
         return None
     return json.loads(data), payload
+
+
+def unpack_spec(table: Header) -> LoadSpec:
+    """A LoadSpec from what dataclasses.asdict made of it."""
+    cache = table["cache"]
+    return LoadSpec(**{**table, "cache": None if cache is None else CacheSpec(**cache)})
 
 
 def pack_parts(parts: Sequence[PromptPart]) -> tuple[list[Header], bytes]:

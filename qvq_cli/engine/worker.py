@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qvq_cli.engine.llama import LlamaEngine
-from qvq_cli.engine.protocol import LoadSpec, Piece, Reserve, Sampling, Stage
+from qvq_cli.engine.protocol import Piece, Reserve, Sampling, Stage
 from qvq_cli.engine.wire import (
+    SETTLE_S,
     Header,
     pack_error,
     pack_pieces,
     read_frame,
     unpack_parts,
+    unpack_spec,
     write_frame,
 )
 from qvq_cli.errors import QvqError
@@ -49,6 +51,7 @@ class Worker:
         self._requests = requests
         self._replies = replies
         self._engine = LlamaEngine(verbose=verbose)
+        self._engine.on_reuse = lambda path: self._send({"re": "reusing", "path": str(path)})
         self._queue: queue.Queue[tuple[Header, bytes]] = queue.Queue()
         self._stop_requested = threading.Event()
         self._n_decoded = 0
@@ -68,7 +71,10 @@ class Worker:
             if frame[0]["op"] == "stop":
                 self._stop_requested.set()
             self._queue.put(frame)
-        os._exit(0)  # the parent is gone; freeing 50 GB politely would only take time
+        # The parent has what it wants, or is gone: let the cache have what it is being given. To
+        # free 50 GB politely would only take time.
+        self._engine.settle(SETTLE_S)
+        os._exit(0)
 
     def _send(self, header: Header, payload: bytes = b"") -> None:
         write_frame(self._replies, header, payload)
@@ -84,7 +90,7 @@ class Worker:
             case "system_info":
                 self._send({"re": "done", "text": self._engine.system_info()})
             case "load":
-                info = self._engine.load(LoadSpec(**request["spec"]), self._progress)
+                info = self._engine.load(unpack_spec(request["spec"]), self._progress)
                 self._send({"re": "done", **dataclasses.asdict(info)})
             case "prefill":
                 done = self._engine.prefill(
@@ -92,6 +98,7 @@ class Worker:
                     Reserve(*request["reserve"]),
                     Sampling(**request["sampling"]),
                     self._progress,
+                    keep_pictures=request["keep_pictures"],
                 )
                 self._send({"re": "done", **dataclasses.asdict(done)})
             case "decode":
@@ -105,6 +112,9 @@ class Worker:
                 self._send({"re": "done", "n": n})
             case "draft_counts":
                 self._send({"re": "done", **self._engine.draft_counts()._asdict()})
+            case "look_again":
+                n = self._engine.look_again(request["before"], request["after"])
+                self._send({"re": "done", "n": n})
 
     def _decode(self, n_max: int) -> None:
         self._n_decoded = 0

@@ -110,15 +110,22 @@ def catalog_sizes(entry: CatalogEntry, quant: str) -> ModelSizes | None:
 
 
 def plan_memory(
-    sizes: ModelSizes, *, n_ctx: int, image_tokens: Sequence[int], kv_type: KvType = "f16"
+    sizes: ModelSizes,
+    *,
+    n_ctx: int,
+    image_tokens: Sequence[int],
+    kv_type: KvType = "f16",
+    keeps_pictures: bool = False,
 ) -> MemoryPlan:
     """Estimate a run.
 
     Args:
         n_ctx: KV cells: the prompt with its pictures, the reasoning and the answer.
         image_tokens: what each picture costs; the largest one sets the encoder's working memory.
+        keeps_pictures: the embeddings of all stay in memory, for --look-again.
     """
     text = sizes.text
+    kept_bytes = sum(image_tokens) * text.n_embd * (1 + text.n_deepstack) * F32_BYTES
     n_ctx = min(-(-n_ctx // CTX_STEP) * CTX_STEP, text.n_ctx_train)
     return MemoryPlan(
         n_ctx=n_ctx,
@@ -127,7 +134,9 @@ def plan_memory(
         kv_bytes=int(n_ctx * text.kv_bytes_per_token * _KV_BITS[kv_type] / _KV_BITS["f16"]),
         compute_bytes=activation_bytes(sizes, n_ctx) + text.n_vocab * F32_BYTES,
         vision_bytes=_vision_bytes(sizes, image_tokens),
-        process_bytes=_PROCESS_BYTES + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN,
+        process_bytes=_PROCESS_BYTES
+        + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN
+        + kept_bytes * keeps_pictures,
         kv_type=kv_type,
     )
 

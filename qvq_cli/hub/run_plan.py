@@ -1,8 +1,8 @@
 """One run on one machine: what goes where, what gives way when memory is short, and why.
 
 What is given up, in this order, until the run fits: half of the KV cache's bits (q8_0, which no
-benchmark of llama.cpp's tells from f16), then thinking that nobody asked for. The pictures and the
-question never are: their readers would not notice.
+benchmark of llama.cpp's tells from f16), then thinking that nobody asked for, then looks at the
+pictures again. The pictures and the question never are: their readers would not notice.
 
 Refuses to know: where free memory is read from; how a plan is shown.
 """
@@ -43,7 +43,8 @@ class Machine:
 class Demand:
     """KV cells a run asks for. n_prompt counts the pictures' tokens too.
 
-    n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it.
+    n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it. n_looks
+    looks at the pictures again, look_cells each, may be cut down to none.
     """
 
     n_prompt: int
@@ -51,6 +52,8 @@ class Demand:
     n_answer: int
     n_thinking: int
     n_thinking_min: int
+    n_looks: int = 0
+    look_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class RunPlan:
     is_unified: bool = False
     reasons: tuple[str, ...] = ()
     sacrifices: tuple[Sacrifice, ...] = ()
+    n_looks: int = 0
 
     @property
     def fits(self) -> bool:
@@ -174,25 +178,30 @@ class _Planner:
     def candidates(self) -> Iterator[RunPlan]:
         """Plans from the most comfortable to the smallest."""
         wished = self._wishes.kv_type
-        plan = self._plan(wished or "f16", self._demand.n_thinking)
+        demand = self._demand
+        plan = self._plan(wished or "f16", demand.n_thinking, demand.n_looks)
         yield plan
         if wished is None and self._sizes.text.head_dim % _Q8_0_BLOCK == 0:
-            plan = self._plan("q8_0", self._demand.n_thinking)
+            plan = self._plan("q8_0", demand.n_thinking, demand.n_looks)
             yield plan
-        if plan.fits or self._demand.n_thinking_min >= self._demand.n_thinking:
-            return
-        cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
-        n_less = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
-        n_thinking = max(self._demand.n_thinking_min, self._demand.n_thinking - n_less)
-        yield self._plan(plan.memory.kv_type, n_thinking)
+        kv_type = plan.memory.kv_type
+        if not plan.fits and demand.n_thinking_min < demand.n_thinking:
+            n_thinking = max(demand.n_thinking_min, demand.n_thinking - _lacking_cells(plan))
+            plan = self._plan(kv_type, n_thinking, demand.n_looks)
+            yield plan
+        if not plan.fits and demand.n_looks:
+            n_fewer = -(-_lacking_cells(plan) // demand.look_cells)
+            yield self._plan(kv_type, plan.n_thinking, max(0, demand.n_looks - n_fewer))
 
-    def _plan(self, kv_type: KvType, n_thinking: int) -> RunPlan:
+    def _plan(self, kv_type: KvType, n_thinking: int, n_looks: int) -> RunPlan:
         demand, machine = self._demand, self.machine
+        n_looking = n_looks * demand.look_cells
         memory = plan_memory(
             self._sizes,
-            n_ctx=demand.n_prompt + n_thinking + demand.n_answer,
+            n_ctx=demand.n_prompt + n_thinking + n_looking + demand.n_answer,
             image_tokens=demand.image_tokens,
             kv_type=kv_type,
+            keeps_pictures=n_looks > 0,
         )
         gpu_free_bytes = sum(gpu.free_bytes for gpu in machine.gpus)
         n_wished = self._wishes.n_gpu_layers
@@ -204,7 +213,7 @@ class _Planner:
             offload = Offload(n_wished, vision_on_gpu=n_wished != 0)
         host = self._host_use(memory, offload)
         devices = (host, *self._gpu_uses(memory, offload, gpu_free_bytes))
-        return RunPlan(memory, n_thinking, offload, devices, machine.is_unified)
+        return RunPlan(memory, n_thinking, offload, devices, machine.is_unified, n_looks=n_looks)
 
     def _host_use(self, memory: MemoryPlan, offload: Offload) -> DeviceUse:
         """What stays in the computer's own memory."""
@@ -245,6 +254,12 @@ class _Planner:
             )
 
 
+def _lacking_cells(plan: RunPlan) -> int:
+    """KV cells to give up so that the plan fits, in whole steps of the context."""
+    cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
+    return (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+
+
 def _chosen(machine: Machine, device: str | None) -> Machine:
     """The machine with the GPUs that may be used."""
     if device is None:
@@ -274,6 +289,12 @@ def _sacrifices(plan: RunPlan, first: RunPlan) -> Iterator[Sacrifice]:
             "thinking-limited",
             f"there is memory for {plan.n_thinking:,} tokens of thinking, not for the usual "
             f"{first.n_thinking:,}",
+        )
+    if plan.n_looks < first.n_looks:
+        yield Sacrifice(
+            "looks-limited",
+            f"there is memory for {plan.n_looks} looks at the picture again, not for "
+            f"{first.n_looks}",
         )
 
 

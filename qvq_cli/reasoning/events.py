@@ -37,12 +37,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again.
+
+    cached_tokens of the prompt's, and cached_images of the pictures, were not computed in this run
+    but found in the cache.
+    """
+
     image_tokens: int = 0
     prompt_tokens: int = 0
     reasoning_tokens: int = 0
     answer_tokens: int = 0
     drafted: int = 0
     accepted: int = 0
+    looks: int = 0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,16 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAgain:
+    """The pictures were put in again, n_cells KV cells in look_s seconds; `n` counts the looks."""
+
+    n: int
+    reasoning_tokens: int
+    n_cells: int
+    look_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """The program, not the model, ended the reasoning.
 
@@ -169,6 +188,7 @@ Event = (
     | ReasoningStarted
     | ReasoningDelta
     | AnswerDelta
+    | LookedAgain
     | Forced
     | Solved
 )

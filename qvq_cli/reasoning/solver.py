@@ -1,6 +1,6 @@
 """One run: prompt in, reasoning and answer out, whatever the model does.
 
-    load -> prefill -> the chain's steps: decode, append -> record
+    load -> prefill -> the chain's steps: decode, look, append -> record
 
 What to do after each token is the chain's to say; this module has the engine do it. Room for the
 answer is part of the context from the start, so every run that thinks can also answer.
@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, Piece, Prefilled, Stage
+from qvq_cli.reasoning.boundary import Conclusion
 from qvq_cli.reasoning.chain import Chain, Decode, Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
@@ -26,6 +27,7 @@ from qvq_cli.reasoning.events import (
     Usage,
 )
 from qvq_cli.reasoning.language import question_language
+from qvq_cli.reasoning.look_again import Look
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
 
@@ -88,6 +90,7 @@ class Solver:
             prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
             self._control,
             self._tell,
+            self._expected_look_s(prefilled),
         )
         self._run(chain)
         record = self._record(problem, chain, about, info.load_s, prefilled)
@@ -105,17 +108,31 @@ class Solver:
     def _prefill(self, problem: Problem) -> Prefilled:
         parts = build_prompt(problem.system, problem.bitmaps, problem.question, problem.dialect)
         return self._engine.prefill(
-            parts, self._policy.reserve, self._policy.sampling, self._progress
+            parts,
+            self._policy.reserve,
+            self._policy.sampling,
+            self._progress,
+            keep_pictures=self._policy.looks is not None,
         )
+
+    def _expected_look_s(self, prefilled: Prefilled) -> float:
+        """A look is prefill: as long for each cell as the prompt took."""
+        n_cells = self._policy.looks.n_cells if self._policy.looks else 0
+        return prefilled.prefill_s * n_cells / max(prefilled.n_tokens, 1)
 
     def _run(self, chain: Chain) -> None:
         """Do what the chain asks for until it asks for nothing more."""
         while (step := chain.step) is not None:
-            if isinstance(step, Decode):
-                self._decode(chain, step.n_max)
-            else:
-                self._engine.append(step.text, parse_special=step.parse_special)
-                chain.appended(step)
+            match step:
+                case Decode():
+                    self._decode(chain, step.n_max)
+                case Look():
+                    began_s = time.perf_counter()
+                    n_cells = self._engine.look_again(step.before, step.after)
+                    chain.looked(step, n_cells, time.perf_counter() - began_s)
+                case Conclusion():
+                    self._engine.append(step.text, parse_special=step.parse_special)
+                    chain.appended(step)
 
     def _decode(self, chain: Chain, n_max: int) -> None:
         n = 0
@@ -149,9 +166,12 @@ class Solver:
                 answer_tokens=chain.answer_tokens,
                 drafted=drafts.drafted,
                 accepted=drafts.accepted,
+                looks=chain.n_looks,
+                cached_tokens=prefilled.cached_tokens,
+                cached_images=prefilled.cached_images,
             ),
             timings=Timings(
-                load_s=load_s,
+                load_s=load_s + prefilled.load_s,
                 image_s=prefilled.image_s,
                 prefill_s=prefilled.prefill_s,
                 ttft_s=(self._clock.first_s or now) - about.started_s,

@@ -11,6 +11,7 @@ from qvq_cli.reasoning.events import (
     Event,
     Forced,
     ImageReady,
+    LookedAgain,
     Notice,
     Progress,
     ReasoningDelta,
@@ -19,7 +20,7 @@ from qvq_cli.reasoning.events import (
 from qvq_cli.ui.clean import clean
 from qvq_cli.ui.status import STAGE_LABELS
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.wording import image_line, summary
+from qvq_cli.ui.wording import image_line, look_line, summary
 
 FormatAnswer = Callable[[Answer], str]
 
@@ -51,6 +52,8 @@ class PlainNarrator:
                 self._line(STAGE_LABELS[event.stage])
             case ImageReady() if self._full:
                 self._line(image_line(event.image))
+            case LookedAgain() if self._full:
+                self._line(look_line(event))
             case ReasoningDelta() if self._full and (text := clean(event.text)):
                 self._stderr.write(text)
                 self._is_mid_line = not text.endswith("\n")

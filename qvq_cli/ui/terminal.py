@@ -15,6 +15,7 @@ from qvq_cli.reasoning.events import (
     Event,
     Forced,
     ImageReady,
+    LookedAgain,
     Notice,
     ReasoningDelta,
     ReasoningStarted,
@@ -26,7 +27,7 @@ from qvq_cli.ui.flow import TextFlow
 from qvq_cli.ui.live import LiveRegion, Row
 from qvq_cli.ui.status import Status
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.wording import image_line, summary
+from qvq_cli.ui.wording import image_line, look_line, summary
 
 _REPAINT_EVERY_S = 0.1
 _N_HELD_OF_ANSWER = 1
@@ -95,6 +96,8 @@ class TerminalNarrator:
                 self._flow.line(f"qvq: {clean(event.message)}", _NOTICE)
             case ImageReady() if self._full:
                 self._flow.line(image_line(event.image), _PLAIN)
+            case LookedAgain() if self._full:
+                self._flow.line(look_line(event), _FOOTER)
             case ReasoningStarted() if self._full:
                 self._flow.blank()
             case ReasoningDelta() if self._full:

@@ -2,7 +2,7 @@
 
 from qvq_cli import __version__
 from qvq_cli.errors import NoAnswerError
-from qvq_cli.reasoning.events import Finish, ImageUsed, Record
+from qvq_cli.reasoning.events import Finish, ImageUsed, LookedAgain, Record
 from qvq_cli.ui.clean import clean_line
 
 _LAST_WORDS_CHARS = 240
@@ -24,6 +24,14 @@ def image_line(image: ImageUsed) -> str:
     return f"{clean_line(image.source)}  {before} → {after} px, {image.tokens} tokens"
 
 
+def look_line(event: LookedAgain) -> str:
+    """`looked at the picture again after 214 tokens: 162 cells, 1.2 s`"""
+    return (
+        f"looked at the picture again after {event.reasoning_tokens} tokens: {event.n_cells} "
+        f"cells, {duration(event.look_s)}"
+    )
+
+
 def summary(record: Record) -> str:
     """`3 min 12 s · 812 tokens · 4.2 tok/s · QVQ-72B-Preview Q4_K_M`"""
     n_tokens = record.usage.reasoning_tokens + record.usage.answer_tokens
@@ -33,7 +41,21 @@ def summary(record: Record) -> str:
         f"{record.timings.decode_tps:.1f} tok/s",
         clean_line(f"{record.model.name} {record.model.quant}").strip(),
     ]
-    return " · ".join(parts)
+    cached = from_cache(record)
+    return " · ".join([*parts, cached] if cached else parts)
+
+
+def from_cache(record: Record) -> str | None:
+    """`pictures and prompt from the cache`, None where everything was computed."""
+    n_cached, n_images = record.usage.cached_images, len(record.images)
+    if not n_cached:
+        return None
+    what = "picture" if n_images == 1 else "pictures"
+    if record.usage.cached_tokens:
+        what += " and prompt"
+    elif n_cached < n_images:
+        what = f"{n_cached} of {n_images} pictures"
+    return f"{what} from the cache"
 
 
 def duration(seconds: float) -> str:
@@ -62,7 +84,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
     chosen = "greedy" if sampling.temperature == 0 else f"temperature {sampling.temperature:g}"
     chosen += f", top_p {sampling.top_p:g}, top_k {sampling.top_k}, min_p {sampling.min_p:g}"
     chosen += f", repeat_penalty {sampling.repeat_penalty:g}, seed {sampling.seed}"
-    usage = record.usage
+    usage, cached = record.usage, from_cache(record)
     rows = [
         ("model", f"{record.model.name} {record.model.quant}".strip()),
         *((f"sha256 of {name}", sha256 or "not computed") for name, sha256 in record.model.files),
@@ -70,13 +92,19 @@ def settings(record: Record) -> list[tuple[str, str]]:
         ("system", record.system),
         ("reasoning ended by", record.finish.value),
         ("prompt", f"{usage.prompt_tokens} tokens, {usage.image_tokens} of them pictures"),
+        *([("not computed again", cached)] if cached else []),
         ("reasoning", f"{usage.reasoning_tokens} tokens"),
+        *((("looked again", _times(usage.looks)),) if usage.looks else ()),
         ("answer", f"{usage.answer_tokens} tokens"),
         ("time", f"{duration(record.timings.total_s)}, {record.timings.decode_tps:.1f} tok/s"),
         *(("notice", notice.message) for notice in record.notices),
         ("written by", f"qvq {__version__}"),
     ]
     return [(clean_line(name), clean_line(value)) for name, value in rows]
+
+
+def _times(n: int) -> str:
+    return f"{n} time{'' if n == 1 else 's'}"
 
 
 def no_answer(record: Record) -> NoAnswerError:

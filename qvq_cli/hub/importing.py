@@ -82,9 +82,9 @@ def import_model(
         CannotWriteError: no room to copy, or the data folder can't be written to.
     """
     given = _look(path, mmproj)
-    _refuse_own([given.model], environ)
     target = data_dir(environ) if link and not given.slices else copies_dir(environ)
     require_writable(target, hint="set QVQ_DATA to a folder of yours")
+    _refuse_own([given.model], environ)  # before what is wrong with it is told
     if given.slices:
         installed, stale = _import_slices(given, link, on_progress, environ)
     else:

@@ -176,7 +176,10 @@ def read_manifest(environ: Mapping[str, str] = os.environ) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror or error}") from error
+        raise ConfigError(
+            f"{path} can't be read: {error.strerror or error}",
+            hint="set QVQ_DATA to a folder of yours",
+        ) from error
     except ValueError as error:
         raise _damaged(path) from error
     if isinstance(table, dict) and isinstance(table.get("schema"), int) and table["schema"] > 1:

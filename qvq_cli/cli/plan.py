@@ -26,7 +26,7 @@ from qvq_cli.hub.run_plan import (
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import parse_thinking_budget
 from qvq_cli.reasoning.chain import Policy
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 
 
@@ -73,7 +73,7 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
     if resources.bandwidth is not None and plan.offload.n_gpu_layers == 0:
         tokens_per_s = resources.bandwidth / plan.memory.weight_bytes
     screen.result(_report(subject, plan, tokens_per_s), _body(subject, plan, tokens_per_s))
-    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry)
+    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry, is_solve=False)
 
 
 def _subject(session: Session, options: PlanOptions, resources: Resources) -> _Subject:

@@ -23,6 +23,7 @@ from qvq_cli.hub.plan import (
     ModelSizes,
     plan_memory,
 )
+from qvq_cli.sizes import size
 
 _Q8_0_BLOCK = 32
 _TYPICAL_QUESTION_TOKENS = 256
@@ -283,13 +284,13 @@ def _chosen(machine: Machine, device: str | None) -> Machine:
 
 
 def _verdict(plan: RunPlan) -> str:
-    needed, usable = _gb(plan.needed_bytes), _gb(plan.usable_bytes)
+    needed, usable = size(plan.needed_bytes), size(plan.usable_bytes)
     if plan.fits:
-        return f"it fits: it takes {needed} of {usable} GB of free memory"
+        return f"it fits: it takes {needed} of the {usable} of memory that are free"
     memory = plan.memory
     return (
         f"it does not fit: with {memory.n_ctx:,} tokens of context in {memory.kv_type} it needs "
-        f"{needed} GB of memory, and {usable} GB are free"
+        f"{needed} of memory, and {usable} are free"
     )
 
 
@@ -297,7 +298,7 @@ def _sacrifices(plan: RunPlan, first: RunPlan) -> Iterator[Sacrifice]:
     if plan.memory.kv_type != first.memory.kv_type:
         saved = first.memory.kv_bytes - plan.memory.kv_bytes
         why = "so that all layers fit on the GPU" if first.fits else "as memory is short"
-        yield Sacrifice("kv-q8-0", f"the context is kept in q8_0, {why}: {_gb(saved)} GB less")
+        yield Sacrifice("kv-q8-0", f"the context is kept in q8_0, {why}: {size(saved)} less")
     if plan.n_thinking < first.n_thinking:
         yield Sacrifice(
             "thinking-limited",
@@ -322,12 +323,8 @@ def _place(plan: RunPlan, machine: Machine, n_layer: int) -> str:
         return f"all {n_layer + 1} layers go on {names}"
     if n == 0:
         return f"it runs on the CPU: {names} has too little free memory"
-    free = _gb(sum(gpu.free_bytes for gpu in machine.gpus))
+    free = size(sum(gpu.free_bytes for gpu in machine.gpus))
     return (
-        f"{n} of {n_layer + 1} layers go on {names}, as many as {free} GB hold with "
-        f"{_gb(MARGIN_BYTES)} GB left free; the CPU has the rest"
+        f"{n} of {n_layer + 1} layers go on {names}, as many as {free} hold with "
+        f"{size(MARGIN_BYTES)} left free; the CPU has the rest"
     )
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f}"

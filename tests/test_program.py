@@ -283,3 +283,11 @@ def test_a_log_that_nobody_reads_holds_nothing_up() -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=PATIENCE_S) == 141
+
+
+def test_a_log_without_a_stderr() -> None:
+    command = " ".join(["exec", *QVQ, str(TABLE), "'find h'", "--verbose", "2>&-"])
+    done = subprocess.run(
+        ["sh", "-c", command], stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode in (0, 3), "it came to an end, whatever the answer"

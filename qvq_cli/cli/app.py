@@ -52,6 +52,7 @@ def _run_command(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """The console script; after main nothing is worth the 20 ms of an orderly teardown."""
+    _fill_closed_streams()
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -60,3 +61,16 @@ def run() -> None:
         except OSError:
             code = code or 73
     os._exit(code)
+
+
+def _fill_closed_streams() -> None:
+    """Open the null device in place of the streams that were closed (`2>&-`).
+
+    Else the next pipe would get their numbers, and what a C library prints to stderr would end up
+    between two frames to the worker. Python's own sys.stdout and sys.stderr stay None.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)

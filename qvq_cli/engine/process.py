@@ -176,15 +176,16 @@ class WorkerEngine:
         wait for ever for room in a full pipe.
         """
         stream = cast(BinaryIO, self._process.stderr)
-        is_passed_on = self._verbose
+        # None where this program was started without a stderr (`2>&-`).
+        log = sys.stderr.buffer if self._verbose and sys.stderr is not None else None
         for line in stream:
             self._stderr_tail.append(line.decode("utf-8", "replace").rstrip())
-            if is_passed_on:
+            if log is not None:
                 try:
-                    sys.stderr.buffer.write(line)
-                    sys.stderr.buffer.flush()
+                    log.write(line)
+                    log.flush()
                 except OSError:
-                    is_passed_on = False
+                    log = None
 
     def _restart_cautiously(self, death: "WorkerDied") -> None:
         """Start again with the settings that crash least, or raise what the death means."""

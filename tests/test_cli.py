@@ -12,6 +12,7 @@ from qvq_cli import __version__, errors
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode, QvqError
 from qvq_cli.hub.catalog import models_dir
+from qvq_cli.reasoning.events import Answer
 
 README = Path(__file__).parents[1] / "README.md"
 CHINESE = "已知 h(x) = f(x) * g(x)，求 h'(2)。"
@@ -111,6 +112,22 @@ def test_save(tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str) ->
     assert "-29" in text
     assert "data:image/png;base64," in text
     assert capfd.readouterr().out == "-29\n"
+
+
+def test_an_answer_that_is_no_number_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An ordinary run, but the parser is told that nano said a fox."""
+    fox = Answer("a fox", ("a fox",), "boxed")
+    monkeypatch.setattr("qvq_cli.reasoning.answer.extract_answer", lambda *_: fox)
+    save = tmp_path / "run.json"
+    asked = (str(TABLE), QUESTION, "--answer-format", "number", "--json", "--save", str(save))
+    assert solve(*asked) == ExitCode.NO_ANSWER
+    result = json.loads(capfd.readouterr().out)
+    assert result["error"]["exit_code"] == 3
+    assert (result["answer"], result["answer_parts"]) == (None, ["a fox"])
+    assert "f'(2) = -8" in result["reasoning"]
+    assert json.loads(save.read_text("utf-8"))["answer"] == "a fox"
 
 
 def test_the_config_file_sets_defaults(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

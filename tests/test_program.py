@@ -1,11 +1,13 @@
 """The program as people run it: on a terminal and in pipes, interrupted, killed, disk full."""
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -235,6 +237,22 @@ def test_a_full_disk() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code"), [(">/dev/full", 73), ("| true; exit ${PIPESTATUS[0]}", 141)]
+)
+def test_the_record_is_saved_whatever_stdout_does(
+    tmp_path: Path, redirection: str, code: int
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [*QVQ, shlex.quote(str(TABLE)), shlex.quote(QUESTION), "--save", "run.json"]
+    done = subprocess.run(
+        ["bash", "-c", f"{' '.join(command)} {redirection}"], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == code
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["answer"] == "-29"
+
+
 def test_a_closed_stdout() -> None:
     command = " ".join([*QVQ, str(TABLE), "why", ">&-"])
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
@@ -243,14 +261,17 @@ def test_a_closed_stdout() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_asked_to_end(number: signal.Signals) -> None:
-    process = subprocess.Popen([*QVQ, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    workers = wait_for_workers(process.pid)
-    time.sleep(0.3)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE_S)
+def test_asked_to_end(tmp_path: Path, number: signal.Signals) -> None:
+    command = [*QVQ, *LONG, "--jsonl", "--save", str(tmp_path / "run.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        workers = wait_for_workers(process.pid)
+        cut_off_while_it_thinks(process, lambda: process.send_signal(number))
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + number
+    assert f"qvq: error: ended by {number.name}" in err.decode()
     assert b"Traceback" not in err
+    assert json.loads(out.splitlines()[-1])["error"]["exit_code"] == 128 + number
+    saved_half(tmp_path / "run.json")
     assert_gone(workers)
 
 
@@ -272,6 +293,48 @@ def test_the_worker_is_killed_while_it_thinks() -> None:
     assert "ended by SIGKILL" in words
     assert "hint:" in words
     assert "Traceback" not in words
+
+
+def cut_off_while_it_thinks(process: subprocess.Popen[bytes], cut: Callable[[], None]) -> None:
+    """Act as soon as a `--jsonl` run has told some of its reasoning."""
+    assert process.stdout is not None
+    while b"reasoning_delta" not in (line := process.stdout.readline()):
+        assert line, "it ended before it thought"
+    cut()
+
+
+def saved_half(path: Path) -> dict[str, object]:
+    """A record of a run that was cut off."""
+    record: dict[str, object] = json.loads(path.read_text("utf-8"))
+    assert (record["finish"], record["answer"]) == ("aborted", None)
+    assert record["reasoning"]
+    return record
+
+
+def test_what_was_said_is_kept_when_the_worker_dies(tmp_path: Path) -> None:
+    save = tmp_path / "run.json"
+    command = [*QVQ, *LONG, "--jsonl", "--save", str(save)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        cut_off_while_it_thinks(process, lambda: os.kill(*workers_of(process.pid), signal.SIGKILL))
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 70
+    last = json.loads(out.splitlines()[-1])
+    assert last["error"]["reference"] == "engine-killed"
+    record = saved_half(save)
+    assert last["reasoning"] == record["reasoning"]
+    assert "engine-killed" in str(record["notices"])
+    assert str(save).encode() in err
+
+
+def test_what_was_said_is_kept_after_the_second_ctrl_c(tmp_path: Path) -> None:
+    save = tmp_path / "run.json"
+    with on_terminal(*LONG, "--max-answer", "3000", "--save", str(save)) as program:
+        program.wait_for("tokens ·")
+        program.press_ctrl_c()
+        program.wait_for("interrupted")
+        program.press_ctrl_c()
+        assert program.finish() == 130
+    saved_half(save)
 
 
 def test_a_log_that_nobody_reads_holds_nothing_up() -> None:

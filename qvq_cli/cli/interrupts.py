@@ -10,11 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from qvq_cli.errors import AbortedError, HungUpError, TerminatedError
 from qvq_cli.reasoning.control import Control
 
 
-class Terminated(SystemExit):
-    """The program was asked to end by a signal; the code is the shell's 128 + signal."""
+class EndRequested(SystemExit):
+    """A signal asked the program to end; no library takes it for an error of its own.
+
+    error: what to tell people once everything is in order.
+    """
+
+    def __init__(self, error: AbortedError) -> None:
+        super().__init__(int(error.exit_code))
+        self.error = error
 
 
 @contextmanager
@@ -25,7 +33,9 @@ def interrupts(control: Control) -> Iterator[None]:
         control: told to conclude at the first Ctrl-C. Nothing is printed from a handler, since it
             may have interrupted whoever is printing.
 
-    Raises: KeyboardInterrupt: at the second Ctrl-C, or the first with nothing to conclude yet.
+    Raises:
+        KeyboardInterrupt: at the second Ctrl-C, or the first with nothing to conclude yet.
+        EndRequested: at SIGTERM or SIGHUP.
     """
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -34,7 +44,8 @@ def interrupts(control: Control) -> Iterator[None]:
         control.conclude_requested = True
 
     def on_end(number: int, _frame: FrameType | None) -> None:
-        raise Terminated(128 + number)
+        kind = TerminatedError if number == signal.SIGTERM else HungUpError
+        raise EndRequested(kind(f"ended by {signal.Signals(number).name}"))
 
     if threading.current_thread() is not threading.main_thread():
         yield  # Python lets only the main thread have signal handlers

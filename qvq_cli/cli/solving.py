@@ -4,8 +4,9 @@ The order is the promise: whatever can be wrong with the command line, the model
 pictures and the memory is found before the model is loaded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from qvq_cli.cli import planning, settings
@@ -20,7 +21,15 @@ from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.control import Control
-from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
+from qvq_cli.reasoning.events import (
+    CutOff,
+    Event,
+    ImageReady,
+    ImageUsed,
+    ModelUsed,
+    Notice,
+    Solved,
+)
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.ui.pictures import Picture as SavedPicture
 from qvq_cli.ui.save import save_record
@@ -64,7 +73,8 @@ def run(
         if not options.force:
             require_fit(plan, choice.name, choice.entry)
             policy = planning.fitted_policy(policy, plan)
-        solver = Solver(engine, policy, control, view.handle)
+        tell = view.handle if save is None else _keeping(save, pictures, view)
+        solver = Solver(engine, policy, control, tell)
         engine.on_notice = solver.notice
         _say_what_is_special(solver, choice, pictures, plan)
         problem = Problem(
@@ -79,9 +89,22 @@ def run(
             started_s=session.started_s,
         )
         record = solver.solve(planning.load_spec(options, choice, plan), problem, about)
-        if save is not None:
-            save_record(save, record, [_saved(picture) for picture in pictures])
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
+
+
+def _keeping(save: Path, pictures: Sequence[Picture], view: View) -> Callable[[Event], None]:
+    """Show events, and save the record whatever becomes of showing it, also that of half a run."""
+
+    def tell(event: Event) -> None:
+        try:
+            view.handle(event)
+        finally:
+            if isinstance(event, Solved | CutOff):
+                save_record(save, event.record, [_saved(picture) for picture in pictures])
+        if isinstance(event, CutOff):
+            view.handle(Notice("saved-unfinished", f"what was said until now is in {save}"))
+
+    return tell
 
 
 def _say_what_is_special(

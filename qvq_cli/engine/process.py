@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -85,7 +85,8 @@ class WorkerEngine:
             return self._load(spec, on_progress)
         except WorkerDied as death:
             self._restart_cautiously(death)
-            return self._load(self._spec, on_progress)
+            with _explained():
+                return self._load(self._spec, on_progress)
 
     def prefill(
         self,
@@ -103,31 +104,33 @@ class WorkerEngine:
             "sampling": dataclasses.asdict(sampling),
         }
         try:
-            done = self._call(request, pixels, on_progress)
+            done = self._attempt(request, pixels, on_progress)
         except WorkerDied as death:
             self._restart_cautiously(death)
             assert self._spec is not None
-            self._load(self._spec, on_progress)
-            done = self._call(request, pixels, on_progress)
+            with _explained():
+                self._load(self._spec, on_progress)
+                done = self._attempt(request, pixels, on_progress)
         return Prefilled(**{**done, "image_tokens": tuple(done["image_tokens"])})
 
     def decode(self, n_max: int) -> Generator[Piece]:
         """See Engine.decode."""
-        self._send({"op": "decode", "n_max": n_max})
         n_taken = 0
-        at_end = False
-        try:
-            while True:
-                header, payload = self._receive()
-                if header["re"] == "end":
-                    at_end = True
-                    return
-                for piece in unpack_pieces(header, payload):
-                    n_taken += not piece.is_eog
-                    yield piece
-        finally:
-            if not at_end and self._process.poll() is None:
-                self._stop(n_taken)
+        with _explained():
+            self._send({"op": "decode", "n_max": n_max})
+            try:
+                while True:
+                    header, payload = self._receive()
+                    if header["re"] == "end":
+                        return
+                    for piece in unpack_pieces(header, payload):
+                        n_taken += not piece.is_eog
+                        yield piece
+            except GeneratorExit:
+                # Anything else, Ctrl-C above all, may have come in the middle of a frame.
+                if self._process.poll() is None:
+                    self._stop(n_taken)
+                raise
 
     def append(self, text: str, *, parse_special: bool = False) -> int:
         """See Engine.append."""
@@ -206,13 +209,18 @@ class WorkerEngine:
     # frames
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
-        done = self._call({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
+        done = self._attempt({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
         return ModelInfo(**done)
 
-    def _call(
+    def _call(self, request: Header) -> Header:
+        """Send a request and wait for its "done". Returns: what came with it."""
+        with _explained():
+            return self._attempt(request)
+
+    def _attempt(
         self, request: Header, payload: bytes = b"", on_progress: OnProgress | None = None
     ) -> Header:
-        """Send a request and wait for its "done". Returns: what came with it."""
+        """As _call. Raises: WorkerDied: for who can try again."""
         self._send(request, payload)
         while True:
             header, _ = self._receive()
@@ -251,13 +259,22 @@ class WorkerEngine:
         return WorkerDied(returncode, explain_death(returncode, list(self._stderr_tail), was_oom))
 
 
-class WorkerDied(EngineDiedError):
-    """The worker ended on its own; `error` is what to tell people."""
+class WorkerDied(Exception):
+    """The worker ended on its own; `error` is what to tell people when nothing else helps."""
 
     def __init__(self, returncode: int, error: QvqError) -> None:
-        super().__init__(error.message, hint=error.hint, reference=error.reference)
+        super().__init__(error.message)
         self.returncode = returncode
         self.error = error
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Let a death that nobody answers leave this module as what it means."""
+    try:
+        yield
+    except WorkerDied as death:
+        raise death.error from death
 
 
 def cautious(spec: LoadSpec) -> LoadSpec:

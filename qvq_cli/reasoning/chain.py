@@ -161,6 +161,13 @@ class Chain:
         else:
             self._conclude(*_out_of_room(self.reasoning_tokens))
 
+    def cut_off(self) -> None:
+        """The run can't go on: settle what was said so far, telling nobody."""
+        self.finish = Finish.ABORTED
+        self._control.can_conclude = False
+        self._is_over = True
+        self.transcript.finish()
+
     def appended(self, conclusion: Conclusion) -> None:
         """The conclusion is in the KV cache."""
         self._untold += self.transcript.feed(conclusion.text)

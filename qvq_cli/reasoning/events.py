@@ -1,7 +1,8 @@
 """What a run tells while it goes, and the record it leaves.
 
-Events are facts in the order they happened; how they look is ui's business. `Solved` is always the
-last and carries the `Record`, from which --json and --save are made.
+Events are facts in the order they happened; how they look is ui's business. The last is `Solved`,
+or `CutOff` where the run can't go on; both carry the `Record`, from which --json and --save are
+made.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +12,11 @@ from qvq_cli.engine.protocol import Sampling, Stage
 
 
 class Finish(StrEnum):
-    """Why the reasoning stopped. Only CONCLUDED is the model's own doing."""
+    """Why the reasoning stopped. Only CONCLUDED is the model's own doing.
+
+    ABORTED: the whole run was cut off, in the reasoning or in the answer: a second Ctrl-C, a
+    signal, a dead worker, nobody left to read.
+    """
 
     CONCLUDED = "concluded"
     BUDGET = "budget"
@@ -19,6 +24,7 @@ class Finish(StrEnum):
     LOOP = "loop"
     INTERRUPTED = "interrupted"
     LENGTH = "length"
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens; drafted and accepted stay 0 in a run that was cut off."""
+
     image_tokens: int = 0
     prompt_tokens: int = 0
     reasoning_tokens: int = 0
@@ -162,6 +170,13 @@ class Solved:
     record: Record
 
 
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """What was said until the run had to stop; the error that stopped it follows."""
+
+    record: Record
+
+
 Event = (
     Notice
     | Progress
@@ -171,4 +186,5 @@ Event = (
     | AnswerDelta
     | Forced
     | Solved
+    | CutOff
 )

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
-from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, Piece, Prefilled, Stage
+from qvq_cli.engine.protocol import Bitmap, DraftCounts, Engine, LoadSpec, Piece, Prefilled, Stage
+from qvq_cli.errors import QvqError
 from qvq_cli.reasoning.chain import Chain, Decode, Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
+    CutOff,
     Event,
+    Finish,
     ImageUsed,
     ModelUsed,
     Notice,
@@ -76,8 +79,8 @@ class Solver:
     def solve(self, spec: LoadSpec, problem: Problem, about: About) -> Record:
         """Load the model and run the problem; once for each Solver.
 
-        Raises: whatever the engine raises. A run that only fails to reach an answer is no error:
-        its Record has answer None.
+        Raises: whatever the engine raises, after telling what was said until then. A run that only
+        fails to reach an answer is no error: its Record has answer None.
         """
         info = self._engine.load(spec, self._progress)
         prefilled = self._prefill(problem)
@@ -89,7 +92,14 @@ class Solver:
             self._control,
             self._tell,
         )
-        self._run(chain)
+        try:
+            self._run(chain)
+        except BaseException as error:  # whatever it was, what has been said is worth keeping
+            chain.cut_off()
+            if isinstance(error, QvqError):
+                self._notices.append(Notice(error.reference, error.message))
+            self._tell(CutOff(self._record(problem, chain, about, info.load_s, prefilled)))
+            raise
         record = self._record(problem, chain, about, info.load_s, prefilled)
         self._tell(Solved(record))
         return record
@@ -133,12 +143,16 @@ class Solver:
         from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile
 
         transcript = chain.transcript
-        drafts = self._engine.draft_counts()
+        if chain.finish is Finish.ABORTED:  # the engine may be gone, and half an answer is none
+            answer, drafts = None, DraftCounts(0, 0)
+        else:
+            answer = extract_answer(transcript.answer, transcript.reasoning, problem.dialect)
+            drafts = self._engine.draft_counts()
         now = time.perf_counter()
         return Record(
             question=problem.question,
             system=problem.system,
-            answer=extract_answer(transcript.answer, transcript.reasoning, problem.dialect),
+            answer=answer,
             answer_text=transcript.answer.strip(),
             reasoning=transcript.reasoning.strip(),
             finish=chain.finish,

@@ -13,7 +13,7 @@ from typing import Any
 
 from qvq_cli import __version__
 from qvq_cli.errors import QvqError
-from qvq_cli.reasoning.events import Event, Record, Solved
+from qvq_cli.reasoning.events import CutOff, Event, Record, Solved
 from qvq_cli.ui.clean import without_surrogates
 from qvq_cli.ui.plain import FormatAnswer, as_written
 from qvq_cli.ui.streams import Environment, OutputStream
@@ -52,11 +52,17 @@ def result_object(record: Record, format_answer: FormatAnswer | None = None) -> 
     }
 
 
-def error_object(error: QvqError) -> dict[str, Any]:
-    """What `--json` prints when the run ended in an error."""
+def error_object(error: QvqError, record: Record | None = None) -> dict[str, Any]:
+    """What `--json` prints when the run ended in an error.
+
+    Args: record: what there was until then, or a whole one whose answer couldn't be shown as asked:
+        its keys are there too, `answer` null.
+    """
+    known: dict[str, Any] = {"schema": SCHEMA, "version": __version__}
+    if record is not None:
+        known = {**result_object(record), "answer": None}
     return {
-        "schema": SCHEMA,
-        "version": __version__,
+        **known,
         "error": {
             "reference": error.reference,
             "message": error.message,
@@ -77,15 +83,18 @@ class JsonSink:
     def __init__(self, env: Environment, format_answer: FormatAnswer | None):
         self._stdout = env.stdout
         self._format_answer = format_answer
+        self._record: Record | None = None
         self._is_done = False
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Solved | CutOff):
+            self._record = event.record
         if isinstance(event, Solved):
             self._write_once(result_object(event.record, self._format_answer))
 
     def error(self, error: QvqError) -> None:
         """Print the error, unless the result is out already (a --save that failed after it)."""
-        self._write_once(error_object(error))
+        self._write_once(error_object(error, self._record))
 
     def _write_once(self, value: dict[str, Any]) -> None:
         if not self._is_done:
@@ -99,8 +108,13 @@ class JsonLinesSink:
     def __init__(self, env: Environment, format_answer: FormatAnswer | None):
         self._stdout = env.stdout
         self._format_answer = format_answer
+        self._record: Record | None = None
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Solved | CutOff):
+            self._record = event.record
+        if isinstance(event, CutOff):
+            return  # the error that follows brings it along
         if isinstance(event, Solved):
             body = {"event": "result", **result_object(event.record, self._format_answer)}
         else:
@@ -109,7 +123,7 @@ class JsonLinesSink:
         _write_line(self._stdout, body)
 
     def error(self, error: QvqError) -> None:
-        _write_line(self._stdout, {"event": "error", **error_object(error)})
+        _write_line(self._stdout, {"event": "error", **error_object(error, self._record)})
 
 
 def _write_line(stream: OutputStream, value: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@
 
 --quiet decides about stderr and the other options about stdout, so they combine: `--answer-only
 --quiet` is the bare answer and, if it comes to that, an error. Errors are always told on stderr;
-with --json and --jsonl on stdout as well. A run without an answer is told as an error.
+with --json and --jsonl on stdout as well, beside what the model had said by then. A run without an
+answer is told as an error.
 
 A terminal is drawn on only if it can move its cursor (TERM=dumb can't), and each stream is judged
 alone: `qvq ... | tee` still shows reasoning live. Colours follow NO_COLOR.

@@ -14,6 +14,7 @@ _NO_ANSWER_BECAUSE = {
     Finish.LOOP: "the model went round in circles and gave none when asked",
     Finish.INTERRUPTED: "the run was interrupted and the model gave none when asked",
     Finish.LENGTH: "the model's context was full",
+    Finish.ABORTED: "the run was cut off",
 }
 
 

@@ -297,7 +297,8 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
         "free some memory, or use a smaller quant, --max-thinking or --image-tokens-max; "
         "with a GPU, fewer --n-gpu-layers"
     )
-    if was_oom:
+    # Another program's death for memory explains nothing: the system kills by SIGKILL alone.
+    if was_oom and returncode == KILLED:
         return DoesNotFitError(
             "the system ran out of memory and killed the model", hint=smaller, reference="oom-kill"
         )

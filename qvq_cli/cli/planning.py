@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qvq_cli.cli.inputs import Inputs
-from qvq_cli.cli.settings import SolveOptions
+from qvq_cli.cli.settings import SolveOptions, system_prompt
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.images import Picture
 from qvq_cli.engine.protocol import Device, LoadSpec
@@ -32,7 +32,8 @@ def make_demand(
 ) -> Demand:
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
     image_tokens = tuple(picture.image_tokens for picture in pictures)
-    n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
+    system = system_prompt(options, choice)
+    n_text = (len(inputs.question.encode()) + len(system.encode())) // 2 + 64
     n_answer, n_all = policy.reserve
     n_thinking = n_all - n_answer
     is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None

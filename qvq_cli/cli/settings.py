@@ -115,6 +115,10 @@ def choose_dialect(options: SolveOptions, choice: ModelChoice) -> Dialect:
     return _choice("--dialect", options.dialect, Dialect)
 
 
+def system_prompt(options: SolveOptions, choice: ModelChoice) -> str:
+    return choice.profile.system if options.system is None else options.system
+
+
 def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
     if options.max_thinking is None:
         budget = ThinkingBudget(max_tokens=choice.profile.max_thinking)

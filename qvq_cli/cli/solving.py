@@ -79,7 +79,7 @@ def run(
         _say_what_is_special(solver, choice, pictures, plan)
         problem = Problem(
             question=inputs.question,
-            system=choice.profile.system if options.system is None else options.system,
+            system=settings.system_prompt(options, choice),
             bitmaps=tuple(picture.bitmap for picture in pictures),
             dialect=settings.choose_dialect(options, choice),
         )

@@ -155,6 +155,18 @@ def test_sampling_options_reach_the_engine(capfd: pytest.CaptureFixture[str]) ->
     assert reasoning(*hot, "--top-k", "1") == reasoning()
 
 
+def test_no_more_threads_than_cpus(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("qvq_cli.cli.planning.logical_cpus", lambda: 1)
+    assert solve(str(TABLE), QUESTION, "--threads", "512", "--json") == 0
+    notices = json.loads(capfd.readouterr().out)["notices"]
+    assert "threads-cut" in [notice["reference"] for notice in notices]
+    assert solve(str(TABLE), QUESTION, "--threads", "1", "--json") == 0
+    notices = json.loads(capfd.readouterr().out)["notices"]
+    assert "threads-cut" not in [notice["reference"] for notice in notices]
+
+
 def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     nano = models_dir() / "nano"
     for name in ("nano-q8_0.gguf", "mmproj-nano-q8_0.gguf"):

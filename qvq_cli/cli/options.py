@@ -219,7 +219,8 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=512,
-        help="Threads. Default: one for each physical core (one in all for tiny models).",
+        help="Threads, at most one for each CPU. Default: one for each physical core (one in all "
+        "for tiny models).",
         envvar="QVQ_THREADS",
         rich_help_panel=MACHINE,
         show_default=False,

@@ -38,6 +38,9 @@ from qvq_cli.ui.view import View, make_view
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
+FEWER_THREADS_NOTICE = (
+    "taking {} threads, one for each CPU here: more would only wait for each other"
+)
 EMBEDDED_NOTICE = (
     "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
     "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
@@ -76,7 +79,10 @@ def run(
         tell = view.handle if save is None else _keeping(save, pictures, view)
         solver = Solver(engine, policy, control, tell)
         engine.on_notice = solver.notice
+        spec = planning.load_spec(options, choice, plan)
         _say_what_is_special(solver, choice, pictures, plan)
+        if options.threads is not None and spec.n_threads < options.threads:
+            solver.notice("threads-cut", FEWER_THREADS_NOTICE.format(spec.n_threads))
         problem = Problem(
             question=inputs.question,
             system=settings.system_prompt(options, choice),
@@ -88,7 +94,7 @@ def run(
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
-        record = solver.solve(planning.load_spec(options, choice, plan), problem, about)
+        record = solver.solve(spec, problem, about)
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
 
 

@@ -193,7 +193,6 @@ def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixt
         ([__file__, "why?"], 65, "is text"),
         (["why?", str(TABLE)], 2, "last"),
         ([str(TABLE), "why?", "--max-thinking", "soon"], 2, "soon"),
-        ([str(TABLE), "why?", "--json", "--jsonl"], 2, "exclude"),
         ([str(TABLE), "why?", "--answer-format", "roman"], 2, "roman"),
         ([str(TABLE), "why?", "--dialect", "latin"], 2, "latin"),
         ([str(TABLE), "why?", "--n-gpu-layers", "lots"], 2, "lots"),
@@ -235,6 +234,34 @@ def test_an_error_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("qvq: error: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--answer-format", "roman"], 2),
+        (["--jsonl"], 2),
+        (["--answer-only"], 2),
+        (["--frobnicate"], 2),
+        (["--threads", "0"], 2),
+        (["--save", "record.docx"], 2),
+        (["--n-gpu-layers", "lots"], 2),
+    ],
+)
+def test_an_error_on_the_command_line_as_json(
+    capfd: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
+    assert solve(str(TABLE), "why?", "--json", *arguments) == code
+    assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == code
+
+
+def test_a_config_error_as_a_line_of_json(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QVQ_CONFIG", "no-such.toml")
+    assert solve(str(TABLE), "why?", "--jsonl") == ExitCode.BAD_CONFIG
+    event = json.loads(capfd.readouterr().out)
+    assert (event["event"], event["error"]["exit_code"]) == ("error", 78)
+
+
 def test_a_model_that_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,6 +279,42 @@ def test_a_broken_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     (folder / "config.toml").write_text("max-thinkin = 30\n")
     assert solve(str(TABLE), QUESTION) == ExitCode.BAD_CONFIG
     assert "max-thinking" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("\nthreads = 0", "config.toml:2: threads: "),
+        ('max-thinking = "bar"', "config.toml:1: max-thinking 'bar' is neither"),
+        ('answer-format = "y"', "config.toml:1: answer-format can't be 'y'"),
+        ('dialect = "latin"', "config.toml:1: dialect can't be 'latin'"),
+        ('n-gpu-layers = "lots"', "config.toml:1: n-gpu-layers can't be 'lots'"),
+    ],
+)
+def test_the_config_file_is_blamed_for_its_values(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    line: str,
+    words: str,
+) -> None:
+    monkeypatch.delenv("QVQ_THREADS")
+    monkeypatch.setenv("QVQ_CONFIG", str(tmp_path / "config.toml"))
+    (tmp_path / "config.toml").write_text(line)
+    assert solve(str(TABLE), QUESTION) == ExitCode.BAD_CONFIG
+    err = capfd.readouterr().err
+    assert words in err
+    assert "--" not in err, "no option was typed"
+    assert solve("--help") == ExitCode.ANSWER
+    assert solve() == ExitCode.USAGE, "which shows the help"
+
+
+def test_a_variable_is_blamed_for_its_value(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QVQ_THREADS", "x")
+    assert solve(str(TABLE), QUESTION) == ExitCode.BAD_CONFIG
+    assert "qvq: error: QVQ_THREADS: " in capfd.readouterr().err
 
 
 def test_no_answer_ends_with_3(

@@ -253,6 +253,21 @@ def test_the_record_is_saved_whatever_stdout_does(
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["answer"] == "-29"
 
 
+@pytest.mark.parametrize("arguments", ["--help", "--version", "solve --help", "solve"])
+def test_help_that_cannot_be_written(arguments: str) -> None:
+    def code(redirection: str) -> int:
+        done = subprocess.run(
+            ["bash", "-c", f"{' '.join(QVQ[:-1])} {arguments} {redirection}"], capture_output=True
+        )
+        assert b"Traceback" not in done.stderr
+        return done.returncode
+
+    assert code("| true; exit ${PIPESTATUS[0]}") == 141
+    assert code(">&-") == 73
+    if Path("/dev/full").exists():
+        assert code(">/dev/full") == 73
+
+
 def test_a_closed_stdout() -> None:
     command = " ".join([*QVQ, str(TABLE), "why", ">&-"])
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)

@@ -5,11 +5,10 @@ Everything here is pure translation and refuses what contradicts itself; nothing
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
+from qvq_cli.cli.choices import parse_choice
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
@@ -18,8 +17,6 @@ from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +83,8 @@ def _answer_formatter(options: SolveOptions) -> Callable[..., str] | None:
         return None
     from qvq_cli.reasoning.answer import AnswerFormat, format_answer
 
-    wanted = _choice("--answer-format", options.answer_format, AnswerFormat)
+    wanted = parse_choice("--answer-format", options.answer_format, AnswerFormat)
     return partial(format_answer, form=wanted)
-
-
-def _choice(option: str, typed: str, choices: type[Choice]) -> Choice:
-    try:
-        return choices(typed.lower())
-    except ValueError:
-        raise UsageError(
-            f"{option} can't be {typed!r}",
-            hint=f"choose one of {', '.join(choices)}",
-            reference="bad-choice",
-        ) from None
 
 
 def save_path(options: SolveOptions) -> Path | None:
@@ -112,7 +98,7 @@ def save_path(options: SolveOptions) -> Path | None:
 def choose_dialect(options: SolveOptions, choice: ModelChoice) -> Dialect:
     if options.dialect is None:
         return Dialect(choice.profile.dialect)
-    return _choice("--dialect", options.dialect, Dialect)
+    return parse_choice("--dialect", options.dialect, Dialect)
 
 
 def system_prompt(options: SolveOptions, choice: ModelChoice) -> str:

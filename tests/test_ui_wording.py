@@ -47,4 +47,4 @@ def test_settings_say_how_to_run_it_again() -> None:
     rows = dict(settings(replace(RECORD, sampling=replace(RECORD.sampling, temperature=0.6))))
     assert rows["model"] == "QVQ-72B-Preview Q4_K_M"
     assert rows["sampling"].startswith("temperature 0.6, top_p 1, ")
-    assert rows["sha256 of mmproj.gguf"] == "not computed"
+    assert rows["sha256 of mmproj.gguf"] == "not verified"

@@ -68,7 +68,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """files: (file name, sha256 or None where it wasn't computed) of the GGUF files."""
+    """files: (file name, sha256 or None where nothing has verified it) of the GGUF files."""
 
     name: str
     quant: str

@@ -66,7 +66,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
     usage = record.usage
     rows = [
         ("model", f"{record.model.name} {record.model.quant}".strip()),
-        *((f"sha256 of {name}", sha256 or "not computed") for name, sha256 in record.model.files),
+        *((f"sha256 of {name}", sha256 or "not verified") for name, sha256 in record.model.files),
         ("sampling", chosen),
         ("system", record.system),
         ("reasoning ended by", record.finish.value),

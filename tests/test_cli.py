@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from conftest import QUESTION, TABLE
 from qvq_cli import __version__, errors
@@ -81,6 +82,21 @@ def test_the_picture_from_stdin(
     give_stdin(monkeypatch, TABLE.read_bytes())
     assert solve("-", QUESTION) == 0
     assert capfd.readouterr().out == "-29\n"
+
+
+def test_a_page_of_a_pdf_from_stdin(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = io.BytesIO()
+    with Image.open(TABLE) as table:
+        page = table.convert("RGB")
+    page.save(pages, "PDF", save_all=True, append_images=[page])
+    give_stdin(monkeypatch, pages.getvalue())
+    assert solve("-", QUESTION) == ExitCode.BAD_DATA
+    assert "choose one: -#1" in capfd.readouterr().err
+    give_stdin(monkeypatch, pages.getvalue())
+    assert solve("-q", "-#1", "why?", "--json", "--max-thinking", "0") in (0, 3)
+    assert json.loads(capfd.readouterr().out)["images"][0]["source"] == "-#1"
 
 
 @pytest.mark.parametrize("arguments", [[str(TABLE)], [str(TABLE), "-"]])

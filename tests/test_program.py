@@ -208,6 +208,26 @@ def test_the_answer_is_all_a_pipe_gets(tmp_path: Path) -> None:
     assert "\x1b" not in done.stderr
 
 
+def test_a_locale_without_utf8() -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = in_pipes(str(TABLE), "已知 h(x) = f(x) * g(x)，求 h'(2)。", env={**os.environ, **plain})
+    assert (done.returncode, done.stdout) == (0, "-29\n")
+
+
+def test_bytes_that_are_no_text() -> None:
+    done = subprocess.run([*map(os.fsencode, QVQ), bytes(TABLE), b"\xff\xfe"], capture_output=True)
+    assert done.returncode == 65
+    assert b"qvq: error: the question is not UTF-8 text" in done.stderr
+
+
+def test_a_question_from_the_keyboard() -> None:
+    with on_terminal(str(TABLE), "-") as program:
+        program.wait_for("type the question")
+        program.type_in(QUESTION.encode() + b"\n\x04")
+        assert program.finish() == 0
+        assert "│ -29" in program.text
+
+
 def test_modules_in_the_current_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('imported from the current folder')")
     (tmp_path / "ctypes.py").write_text("raise SystemExit('imported from the current folder')")

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 
 import typer
+from typer.core import TyperCommand
 
 from qvq_cli import __version__
 from qvq_cli.cli import model_commands
 from qvq_cli.cli.refusal import TyperRefusal, explain
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.solve import solve
+from qvq_cli.cli.stdin_page import TakesStdinPages
 from qvq_cli.errors import ExitCode
 
 app = typer.Typer(
@@ -33,6 +35,7 @@ def _register(
     panel: str | None = None,
     *,
     needs_arguments: bool = False,
+    kind: type[TyperCommand] | None = None,
 ) -> None:
     """Make a function a command, with its docstring as the help, its lines joined."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
@@ -41,10 +44,11 @@ def _register(
         help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
         rich_help_panel=panel,
         no_args_is_help=needs_arguments,
+        cls=kind,
     )(function)
 
 
-_register(solve, needs_arguments=True)
+_register(solve, needs_arguments=True, kind=TakesStdinPages)
 _register(model_commands.pull, panel=MODELS)
 _register(model_commands.models, panel=MODELS)
 _register(model_commands.show, panel=MODELS, needs_arguments=True)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from qvq_cli.cli.choices import parse_choice
+from qvq_cli.cli.inputs import typed_text
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
@@ -102,7 +103,10 @@ def choose_dialect(options: SolveOptions, choice: ModelChoice) -> Dialect:
 
 
 def system_prompt(options: SolveOptions, choice: ModelChoice) -> str:
-    return choice.profile.system if options.system is None else options.system
+    """Raises: PromptError: what was typed isn't text."""
+    if options.system is None:
+        return choice.profile.system
+    return typed_text(options.system, "the system prompt")
 
 
 def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
@@ -124,6 +128,7 @@ def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:
     if lowest is not None and highest is not None and lowest > highest:
         raise UsageError(
             f"--image-tokens-min {lowest} is more than --image-tokens-max {highest}",
+            hint="raise --image-tokens-max, or leave one of the two to the model",
             reference="conflicting-image-tokens",
         )
     return replace(

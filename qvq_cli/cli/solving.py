@@ -4,13 +4,14 @@ The order is the promise: whatever can be wrong with the command line, the model
 pictures and the memory is found before the model is loaded.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from qvq_cli.cli import planning, settings
-from qvq_cli.cli.inputs import Inputs, read_inputs
+from qvq_cli.cli.inputs import Inputs, read_inputs, reads_keyboard
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.engine.grid import ImageLimits
@@ -41,6 +42,11 @@ BLANK_NOTICE = (
 FEWER_THREADS_NOTICE = (
     "taking {} threads, one for each CPU here: more would only wait for each other"
 )
+KEYBOARD_PROMPT = (
+    "qvq: type the question, then Enter and "
+    + ("Ctrl-Z, Enter" if sys.platform == "win32" else "Ctrl-D")
+    + "\n"
+)
 EMBEDDED_NOTICE = (
     "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
     "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
@@ -60,6 +66,10 @@ def run(
     with make_view(settings.view_options(options), session.env) as view:
         session.view = view
         save = settings.save_path(options)
+        if not options.quiet and reads_keyboard(
+            options.arguments, stdin_is_terminal=session.env.stdin_is_terminal
+        ):
+            session.env.stderr.write(KEYBOARD_PROMPT)
         inputs = read_inputs(
             options.arguments,
             session.stdin_bytes,

@@ -39,6 +39,14 @@ def test_every_finish_has_its_reason_and_only_the_last_words(finish: Finish) -> 
     assert message.endswith("the end") and len(message) < 400 and "…" in message
 
 
+def test_more_thinking_is_no_help_to_a_model_that_stopped_by_itself() -> None:
+    def hint(finish: Finish) -> str:
+        return no_answer(replace(UNANSWERED, finish=finish)).hint or ""
+
+    assert "--max-thinking" in hint(Finish.BUDGET)
+    assert "--max-thinking" not in hint(Finish.CONCLUDED)
+
+
 def test_no_last_words_when_nothing_was_said() -> None:
     assert "last words" not in no_answer(replace(UNANSWERED, reasoning=" \n")).message
 

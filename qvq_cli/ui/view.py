@@ -79,7 +79,13 @@ class View(Protocol):
 
 
 class Narrator(Protocol):
-    """Tells the story of a run on stderr."""
+    """Tells the story of a run on stderr.
+
+    tells_reasoning, tells_answer: whether it shows what the model writes there as it comes.
+    """
+
+    tells_reasoning: bool
+    tells_answer: bool
 
     def handle(self, event: Event) -> None: ...
 
@@ -163,7 +169,13 @@ class _StreamView:
         if self._narrator is not None:
             self._narrator.settle(is_answered=record.answer is not None)
         if record.answer is None:
-            render_error(no_answer(record), self._env)
+            render_error(no_answer(record, is_told=self._has_told_end_of(record)), self._env)
+
+    def _has_told_end_of(self, record: Record) -> bool:
+        if self._narrator is None:
+            return False
+        has_answer = bool(record.answer_text.strip())
+        return self._narrator.tells_answer if has_answer else self._narrator.tells_reasoning
 
     def __enter__(self) -> Self:
         return self

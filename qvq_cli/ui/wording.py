@@ -13,8 +13,18 @@ _NO_ANSWER_BECAUSE = {
     Finish.DEADLINE: "the time was up and the model gave none when asked",
     Finish.LOOP: "the model went round in circles and gave none when asked",
     Finish.INTERRUPTED: "the run was interrupted and the model gave none when asked",
-    Finish.LENGTH: "the model's context was full",
+    Finish.LENGTH: "the room for it was used up",
     Finish.ABORTED: "the run was cut off",
+}
+_MORE_THINKING = "allow more with --max-thinking, or put the question in other words"
+_NO_ANSWER_HINTS = {
+    Finish.CONCLUDED: "put the question in other words, or ask another model with --model",
+    Finish.BUDGET: _MORE_THINKING,
+    Finish.DEADLINE: _MORE_THINKING,
+    Finish.LOOP: "put the question in other words, or try --temperature 0.7 and another --seed",
+    Finish.INTERRUPTED: "let it think longer, or put the question in other words",
+    Finish.LENGTH: "--max-answer gives the answer more room, --image-tokens-max the picture less",
+    Finish.ABORTED: "run it again",
 }
 
 
@@ -80,14 +90,15 @@ def settings(record: Record) -> list[tuple[str, str]]:
     return [(clean_line(name), clean_line(value)) for name, value in rows]
 
 
-def no_answer(record: Record) -> NoAnswerError:
-    """What to say of a record whose answer is None, with the model's last words."""
+def no_answer(record: Record, *, is_told: bool = False) -> NoAnswerError:
+    """What to say of a record whose answer is None, with the model's last words.
+
+    Args: is_told: they are on the screen already.
+    """
     message = f"no answer was reached: {_NO_ANSWER_BECAUSE[record.finish]}"
     last_words = record.answer_text.strip() or record.reasoning.strip()
-    if last_words:
+    if last_words and not is_told:
         cut = len(last_words) > _LAST_WORDS_CHARS
         last_words = ("…" if cut else "") + last_words[-_LAST_WORDS_CHARS:].lstrip()
         message += f"\nthe model's last words: {last_words}"
-    return NoAnswerError(
-        message, hint="allow more with --max-thinking, or put the question in other words"
-    )
+    return NoAnswerError(message, hint=_NO_ANSWER_HINTS[record.finish])

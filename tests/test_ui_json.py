@@ -8,8 +8,8 @@ import pytest
 
 from qvq_cli import __version__
 from qvq_cli.engine.protocol import Sampling
-from qvq_cli.reasoning.events import Solved, Timings
-from qvq_cli.ui.json import JsonSink, dump, result_object
+from qvq_cli.reasoning.events import Progress, Solved, Timings
+from qvq_cli.ui.json import JsonLinesSink, JsonSink, dump, result_object
 from qvq_cli.ui.streams import Environment
 from ui_samples import RECORD, UNANSWERED
 
@@ -57,6 +57,21 @@ def test_no_answer_is_null_with_the_same_keys() -> None:
     result = result_object(UNANSWERED)
     assert result.keys() == RESULT_KEYS.keys()
     assert (result["answer"], result["answer_parts"], result["answer_source"]) == (None, [], None)
+
+
+def test_progress_comes_in_steps() -> None:
+    stdout = io.StringIO()
+    sink = JsonLinesSink(Environment.of(None, stdout, None, {}), None)
+    for i in range(1001):
+        sink.handle(Progress("load", i / 1000 / 1.0000001))
+    for share in (1.0, 1.0):
+        sink.handle(Progress("load", share))
+    sink.handle(Progress("image", 1 / 3))
+    lines = [json.loads(line) for line in stdout.getvalue().splitlines()]
+    load = [line["share"] for line in lines if line["stage"] == "load"]
+    assert load[0] == 0.0 and load[-1] == 1.0
+    assert len(load) <= 22
+    assert lines[-1]["share"] == 0.333
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])

@@ -7,19 +7,21 @@ carried exactly but for what JSON can't hold: lone surrogates become U+FFFD, NaN
 import json
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from typing import Any
 
 from qvq_cli import __version__
 from qvq_cli.errors import QvqError
-from qvq_cli.reasoning.events import CutOff, Event, Record, Solved
+from qvq_cli.reasoning.events import CutOff, Event, Progress, Record, Solved
 from qvq_cli.ui.clean import without_surrogates
 from qvq_cli.ui.plain import FormatAnswer, as_written
 from qvq_cli.ui.streams import Environment, OutputStream
 
 SCHEMA = 1
 _SECONDS_DIGITS = 3
+_SHARE_DIGITS = 3
+_SHARE_STEP = 0.05
 _CAMEL_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -103,24 +105,42 @@ class JsonSink:
 
 
 class JsonLinesSink:
-    """`--jsonl`: each event (`"event": "reasoning_delta"`) as it happens, then result or error."""
+    """`--jsonl`: each event (`"event": "reasoning_delta"`) as it happens, then result or error.
+
+    llama.cpp tells the progress of every tensor; at most one line for 5 % of a stage goes out.
+    """
 
     def __init__(self, env: Environment, format_answer: FormatAnswer | None):
         self._stdout = env.stdout
         self._format_answer = format_answer
         self._record: Record | None = None
+        self._progress: Progress | None = None
 
     def handle(self, event: Event) -> None:
         if isinstance(event, Solved | CutOff):
             self._record = event.record
         if isinstance(event, CutOff):
             return  # the error that follows brings it along
+        if isinstance(event, Progress):
+            if not self._is_worth_a_line(event):
+                return
+            self._progress = event
+            event = replace(event, share=round(event.share, _SHARE_DIGITS))
         if isinstance(event, Solved):
             body = {"event": "result", **result_object(event.record, self._format_answer)}
         else:
             name = _CAMEL_HUMP.sub("_", type(event).__name__).lower()
             body = {"event": name, **asdict(event)}
         _write_line(self._stdout, body)
+
+    def _is_worth_a_line(self, now: Progress) -> bool:
+        """Each stage's beginning and end, and between them whole steps only."""
+        last = self._progress
+        if last is None or last.stage != now.stage:
+            return True
+        if now.share >= 1.0:
+            return last.share < 1.0
+        return now.share - last.share >= _SHARE_STEP
 
     def error(self, error: QvqError) -> None:
         _write_line(self._stdout, {"event": "error", **error_object(error, self._record)})

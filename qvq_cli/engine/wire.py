@@ -4,8 +4,7 @@ A frame is two big-endian uint32 (bytes of header, bytes of payload), a JSON hea
 payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON and not pickle,
 because the other side has been reading files that strangers made.
 
-    to the worker:   devices, system_info, load, prefill, decode, stop, append,
-                     draft_counts
+    to the worker:   devices, system_info, load, prefill, decode, stop, append, draft_counts
     from the worker: progress, done, error, pieces, end, stopped
 """
 

@@ -52,8 +52,7 @@ class Policy:
 
     @property
     def reserve(self) -> Reserve:
-        """KV cells to keep free after the prompt: always an answer, and thinking if there is
-        room."""
+        """KV cells to keep free after the prompt: for an answer always, for thinking at best."""
         n_answer = self.max_answer_tokens + N_CONCLUSION
         n_thinking = self.budget.reserve_tokens
         return Reserve(

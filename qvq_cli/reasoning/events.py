@@ -55,8 +55,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds, and tokens per second for decode_tps. ttft_s counts from the start of the
-    process."""
+    """Seconds, and tokens per second for decode_tps.
+
+    ttft_s and total_s count from the start of the process.
+    """
 
     load_s: float = 0.0
     image_s: float = 0.0

@@ -1,5 +1,6 @@
 """`qvq import` through main(argv): a stick's files become an installed model."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,15 @@ def test_a_damaged_file_is_refused(stick: Path, capfd: pytest.CaptureFixture[str
     assert MODEL_FILE in capfd.readouterr().err
     assert main(["models"]) == 0
     assert "installed" not in capfd.readouterr().out
+
+
+def test_import_and_rm_as_json(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(stick), "--json"]) == 0
+    imported = json.loads(capfd.readouterr().out)
+    assert Path(imported["model_path"]).is_file()
+    assert main(["rm", imported["model"], "--yes", "--json"]) == 0
+    removed = json.loads(capfd.readouterr().out)
+    assert imported["model_path"] in removed["deleted"]
+    assert removed["freed_bytes"] > 0
+    assert main(["rm", "no-such-model", "--json"]) == ExitCode.UNAVAILABLE
+    assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == ExitCode.UNAVAILABLE

@@ -16,12 +16,12 @@ _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$|\.part\d+of\d+$|(?<=\.gguf)\.[a-z]$"
 """What tells the parts of one model apart: gguf-split's numbers, or those of cut bytes."""
 
 
-def run(session: Session, paths: Sequence[Path], *, is_copied: bool) -> None:
+def run(session: Session, paths: Sequence[Path], *, is_copied: bool, json: bool) -> None:
     """Import a model and its mmproj.
 
     Raises: UsageError: more than one mmproj or folder. QvqError: as import_model.
     """
-    screen = session.open_screen()
+    screen = session.open_screen(json=json)
     model, mmproj = _model_and_mmproj(paths)
     with screen.transfer([], Phase.CHECKING) as view:
 
@@ -40,7 +40,18 @@ def run(session: Session, paths: Sequence[Path], *, is_copied: bool) -> None:
     screen.notice(
         f"{installed.model_id} is installed: {size(installed.n_bytes)} checked, its files {where}"
     )
-    screen.result([Line(str(installed.model_path))], {})
+    screen.result(
+        [Line(str(installed.model_path))],
+        {
+            "model": installed.model_id,
+            "name": installed.name,
+            "quant": installed.quant,
+            "model_path": str(installed.model_path),
+            "mmproj_path": str(installed.mmproj_path),
+            "bytes": installed.n_bytes,
+            "is_copied": is_copied,
+        },
+    )
 
 
 def _model_and_mmproj(paths: Sequence[Path]) -> tuple[Path, Path | None]:

@@ -53,7 +53,9 @@ def show(ctx: typer.Context, model: opt.Known, json: opt.Json = False) -> None:
     run(ctx.obj, model, json=json)
 
 
-def rm(ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False) -> None:
+def rm(
+    ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False, json: opt.Json = False
+) -> None:
     """Remove an installed model: say what that frees, ask, delete.
 
     Files that another installed model uses are kept, and so are files that were imported with
@@ -61,7 +63,7 @@ def rm(ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False) -> None:
     """
     from qvq_cli.cli.rm import run
 
-    run(ctx.obj, model, is_agreed=yes)
+    run(ctx.obj, model, is_agreed=yes, json=json)
 
 
 def verify(
@@ -81,7 +83,9 @@ def verify(
     run(ctx.obj, model, is_repair_agreed=repair, json=json)
 
 
-def import_(ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True) -> None:
+def import_(
+    ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True, json: opt.Json = False
+) -> None:
     """Install a model from files: from a USB stick, from another program.
 
     Model and mmproj are checked to belong together, every byte is hashed, and compared with what
@@ -89,7 +93,7 @@ def import_(ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True) -> None
     """
     from qvq_cli.cli.import_model import run
 
-    run(ctx.obj, paths, is_copied=copy)
+    run(ctx.obj, paths, is_copied=copy, json=json)
 
 
 def plan(

@@ -8,14 +8,14 @@ from qvq_cli.ui.quantities import size
 from qvq_cli.ui.report import Fact, Facts, Report, Sentence, Tone
 
 
-def run(session: Session, model: str, *, is_agreed: bool) -> None:
+def run(session: Session, model: str, *, is_agreed: bool, json: bool) -> None:
     """Remove an installed model.
 
     Raises:
         UnavailableError: it isn't installed. AbortedError: the answer is no.
         UsageError: there is nobody to ask. CannotWriteError: a file can't be deleted.
     """
-    screen = session.open_screen()
+    screen = session.open_screen(json=json)
     removal = plan_removal(find_installed(model, session.env.variables), session.env.variables)
     name = removal.installed.model_id
     if not is_agreed:
@@ -29,7 +29,14 @@ def run(session: Session, model: str, *, is_agreed: bool) -> None:
         if not screen.ask("Remove it?", default=False):
             raise AbortedError("nothing was removed", reference="declined")
     remove(removal, session.env.variables)
-    screen.result([Sentence(f"{name} is gone; {size(removal.freed_bytes)} are free again")], {})
+    screen.result(
+        [Sentence(f"{name} is gone; {size(removal.freed_bytes)} are free again")],
+        {
+            "model": name,
+            "freed_bytes": removal.freed_bytes,
+            "deleted": [str(path) for path in removal.paths],
+        },
+    )
 
 
 def _report(removal: Removal) -> Report:

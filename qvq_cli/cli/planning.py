@@ -1,7 +1,7 @@
 """How `qvq solve` loads a model: a plan from what was typed and what the machine has."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from qvq_cli.cli.inputs import Inputs
@@ -81,6 +81,15 @@ def choose_threads(options: SolveOptions, plan: RunPlan) -> int:
         return min(options.threads, logical_cpus())
     is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
     return 1 if is_tiny else physical_cores()
+
+
+def notices(options: SolveOptions, plan: RunPlan, spec: LoadSpec) -> Iterator[tuple[str, str]]:
+    """What the run goes without, as (reference, message)."""
+    yield from plan.sacrifices
+    if options.threads is not None and spec.n_threads < options.threads:
+        n = spec.n_threads
+        threads = "1 thread" if n == 1 else f"{n} threads"
+        yield "threads-cut", f"taking {threads}: more than CPUs would only wait for each other"
 
 
 def load_spec(options: SolveOptions, choice: ModelChoice, plan: RunPlan) -> LoadSpec:

@@ -5,7 +5,7 @@ pictures and the memory is found before the model is loaded.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
-from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
@@ -38,9 +37,6 @@ from qvq_cli.ui.view import View, make_view
 
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
-)
-FEWER_THREADS_NOTICE = (
-    "taking {} threads, one for each CPU here: more would only wait for each other"
 )
 KEYBOARD_PROMPT = (
     "qvq: type the question, then Enter and "
@@ -66,15 +62,7 @@ def run(
     with make_view(settings.view_options(options), session.env) as view:
         session.view = view
         save = settings.save_path(options)
-        if not options.quiet and reads_keyboard(
-            options.arguments, stdin_is_terminal=session.env.stdin_is_terminal
-        ):
-            session.env.stderr.write(KEYBOARD_PROMPT)
-        inputs = read_inputs(
-            options.arguments,
-            session.stdin_bytes,
-            stdin_is_terminal=session.env.stdin_is_terminal,
-        )
+        inputs = _read_inputs(session, options)
         choice = resolve_model(
             options.model, options.mmproj, environ=session.env.variables, config=session.config
         )
@@ -90,9 +78,7 @@ def run(
         solver = Solver(engine, policy, control, tell)
         engine.on_notice = solver.notice
         spec = planning.load_spec(options, choice, plan)
-        _say_what_is_special(solver, choice, pictures, plan)
-        if options.threads is not None and spec.n_threads < options.threads:
-            solver.notice("threads-cut", FEWER_THREADS_NOTICE.format(spec.n_threads))
+        _say_what_is_special(solver, choice, pictures, planning.notices(options, plan, spec))
         problem = Problem(
             question=inputs.question,
             system=settings.system_prompt(options, choice),
@@ -106,6 +92,13 @@ def run(
         )
         record = solver.solve(spec, problem, about)
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
+
+
+def _read_inputs(session: Session, options: SolveOptions) -> Inputs:
+    is_terminal = session.env.stdin_is_terminal
+    if not options.quiet and reads_keyboard(options.arguments, stdin_is_terminal=is_terminal):
+        session.env.stderr.write(KEYBOARD_PROMPT)
+    return read_inputs(options.arguments, session.stdin_bytes, stdin_is_terminal=is_terminal)
 
 
 def _keeping(save: Path, pictures: Sequence[Picture], view: View) -> Callable[[Event], None]:
@@ -124,10 +117,13 @@ def _keeping(save: Path, pictures: Sequence[Picture], view: View) -> Callable[[E
 
 
 def _say_what_is_special(
-    solver: Solver, choice: ModelChoice, pictures: Sequence[Picture], plan: RunPlan
+    solver: Solver,
+    choice: ModelChoice,
+    pictures: Sequence[Picture],
+    planned: Iterable[tuple[str, str]],
 ) -> None:
     """Notices about this run that a person should have before waiting for it."""
-    for notice in plan.sacrifices:
+    for notice in planned:
         solver.notice(*notice)
     for picture in pictures:
         if picture.is_blank:

@@ -18,6 +18,8 @@
      ├─ DeniedError            77   the Hub wants a login or an agreement first
      ├─ ConfigError            78   config file or environment variable
      └─ AbortedError          130   Ctrl-C, or a question answered with no; told without `error:`
+         ├─ HungUpError       129   SIGHUP: its terminal was closed
+         └─ TerminatedError   143   SIGTERM: it was asked to end
 
 Modules below the command line raise these; `cli.app.main` alone turns them into a message on stderr
 and an exit code. `reference` is a stable kebab-case name that scripts can match in the JSON. Source
@@ -45,8 +47,10 @@ class ExitCode(IntEnum):
     TRY_LATER = 75
     DENIED = 77
     BAD_CONFIG = 78
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 class QvqError(Exception):
@@ -161,3 +165,13 @@ class ConfigError(QvqError):
 class AbortedError(QvqError):
     exit_code = ExitCode.INTERRUPTED
     reference = "interrupted"
+
+
+class HungUpError(AbortedError):
+    exit_code = ExitCode.HUNG_UP
+    reference = "hung-up"
+
+
+class TerminatedError(AbortedError):
+    exit_code = ExitCode.TERMINATED
+    reference = "terminated"

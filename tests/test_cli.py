@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from conftest import QUESTION, TABLE
 from qvq_cli import __version__, errors
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode, QvqError
 from qvq_cli.hub.catalog import models_dir
+from qvq_cli.reasoning.events import Answer
 
 README = Path(__file__).parents[1] / "README.md"
 CHINESE = "已知 h(x) = f(x) * g(x)，求 h'(2)。"
@@ -82,6 +84,21 @@ def test_the_picture_from_stdin(
     assert capfd.readouterr().out == "-29\n"
 
 
+def test_a_page_of_a_pdf_from_stdin(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = io.BytesIO()
+    with Image.open(TABLE) as table:
+        page = table.convert("RGB")
+    page.save(pages, "PDF", save_all=True, append_images=[page])
+    give_stdin(monkeypatch, pages.getvalue())
+    assert solve("-", QUESTION) == ExitCode.BAD_DATA
+    assert "choose one: -#1" in capfd.readouterr().err
+    give_stdin(monkeypatch, pages.getvalue())
+    assert solve("-q", "-#1", "why?", "--json", "--max-thinking", "0") in (0, 3)
+    assert json.loads(capfd.readouterr().out)["images"][0]["source"] == "-#1"
+
+
 @pytest.mark.parametrize("arguments", [[str(TABLE)], [str(TABLE), "-"]])
 def test_the_question_from_stdin(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], arguments: list[str]
@@ -113,6 +130,22 @@ def test_save(tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str) ->
     assert capfd.readouterr().out == "-29\n"
 
 
+def test_an_answer_that_is_no_number_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An ordinary run, but the parser is told that nano said a fox."""
+    fox = Answer("a fox", ("a fox",), "boxed")
+    monkeypatch.setattr("qvq_cli.reasoning.answer.extract_answer", lambda *_: fox)
+    save = tmp_path / "run.json"
+    asked = (str(TABLE), QUESTION, "--answer-format", "number", "--json", "--save", str(save))
+    assert solve(*asked) == ExitCode.NO_ANSWER
+    result = json.loads(capfd.readouterr().out)
+    assert result["error"]["exit_code"] == 3
+    assert (result["answer"], result["answer_parts"]) == (None, ["a fox"])
+    assert "f'(2) = -8" in result["reasoning"]
+    assert json.loads(save.read_text("utf-8"))["answer"] == "a fox"
+
+
 def test_the_config_file_sets_defaults(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "config" / "qvq"
     folder.mkdir(parents=True)
@@ -136,6 +169,18 @@ def test_sampling_options_reach_the_engine(capfd: pytest.CaptureFixture[str]) ->
     assert reasoning(*hot, "--seed", "1") == reasoning(*hot, "--seed", "1")
     assert reasoning(*hot, "--seed", "1") != reasoning(*hot, "--seed", "2")
     assert reasoning(*hot, "--top-k", "1") == reasoning()
+
+
+def test_no_more_threads_than_cpus(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("qvq_cli.cli.planning.logical_cpus", lambda: 1)
+    assert solve(str(TABLE), QUESTION, "--threads", "512", "--json") == 0
+    notices = json.loads(capfd.readouterr().out)["notices"]
+    assert "threads-cut" in [notice["reference"] for notice in notices]
+    assert solve(str(TABLE), QUESTION, "--threads", "1", "--json") == 0
+    notices = json.loads(capfd.readouterr().out)["notices"]
+    assert "threads-cut" not in [notice["reference"] for notice in notices]
 
 
 def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +209,6 @@ def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixt
         ([__file__, "why?"], 65, "is text"),
         (["why?", str(TABLE)], 2, "last"),
         ([str(TABLE), "why?", "--max-thinking", "soon"], 2, "soon"),
-        ([str(TABLE), "why?", "--json", "--jsonl"], 2, "exclude"),
         ([str(TABLE), "why?", "--answer-format", "roman"], 2, "roman"),
         ([str(TABLE), "why?", "--dialect", "latin"], 2, "latin"),
         ([str(TABLE), "why?", "--n-gpu-layers", "lots"], 2, "lots"),
@@ -206,6 +250,34 @@ def test_an_error_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("qvq: error: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--answer-format", "roman"], 2),
+        (["--jsonl"], 2),
+        (["--answer-only"], 2),
+        (["--frobnicate"], 2),
+        (["--threads", "0"], 2),
+        (["--save", "record.docx"], 2),
+        (["--n-gpu-layers", "lots"], 2),
+    ],
+)
+def test_an_error_on_the_command_line_as_json(
+    capfd: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
+    assert solve(str(TABLE), "why?", "--json", *arguments) == code
+    assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == code
+
+
+def test_a_config_error_as_a_line_of_json(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QVQ_CONFIG", "no-such.toml")
+    assert solve(str(TABLE), "why?", "--jsonl") == ExitCode.BAD_CONFIG
+    event = json.loads(capfd.readouterr().out)
+    assert (event["event"], event["error"]["exit_code"]) == ("error", 78)
+
+
 def test_a_model_that_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +295,42 @@ def test_a_broken_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     (folder / "config.toml").write_text("max-thinkin = 30\n")
     assert solve(str(TABLE), QUESTION) == ExitCode.BAD_CONFIG
     assert "max-thinking" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("\nthreads = 0", "config.toml:2: threads: "),
+        ('max-thinking = "bar"', "config.toml:1: max-thinking 'bar' is neither"),
+        ('answer-format = "y"', "config.toml:1: answer-format can't be 'y'"),
+        ('dialect = "latin"', "config.toml:1: dialect can't be 'latin'"),
+        ('n-gpu-layers = "lots"', "config.toml:1: n-gpu-layers can't be 'lots'"),
+    ],
+)
+def test_the_config_file_is_blamed_for_its_values(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    line: str,
+    words: str,
+) -> None:
+    monkeypatch.delenv("QVQ_THREADS")
+    monkeypatch.setenv("QVQ_CONFIG", str(tmp_path / "config.toml"))
+    (tmp_path / "config.toml").write_text(line)
+    assert solve(str(TABLE), QUESTION) == ExitCode.BAD_CONFIG
+    err = capfd.readouterr().err
+    assert words in err
+    assert "--" not in err, "no option was typed"
+    assert solve("--help") == ExitCode.ANSWER
+    assert solve() == ExitCode.USAGE, "which shows the help"
+
+
+def test_a_variable_is_blamed_for_its_value(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QVQ_THREADS", "x")
+    assert solve(str(TABLE), QUESTION) == ExitCode.BAD_CONFIG
+    assert "qvq: error: QVQ_THREADS: " in capfd.readouterr().err
 
 
 def test_no_answer_ends_with_3(

@@ -37,7 +37,7 @@ def diagnosed(
 def test_all_is_well(hub: FakeHub, capfd: pytest.CaptureFixture[str]) -> None:
     found = diagnosed(capfd)
     assert list(found) == [
-        *("python", "llama-cpp-python", "cpu", "cuda", "model-cache", "data-folder"),
+        *("python", "llama-cpp-python", "cpu", "cuda", "settings", "model-cache", "data-folder"),
         *("picture-cache", "hub"),
         *("installed", "memory", "solve-model", "example"),
     ]
@@ -66,6 +66,20 @@ def test_offline_asks_nothing(
         found = diagnosed(capfd)
     assert found["hub"]["state"] == "note"
     assert hub.log == []
+
+
+@pytest.mark.parametrize("line", ["threads = ", "threads = 0", 'max-thinking = "soon"'])
+def test_a_wrong_config_file_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(line)
+    monkeypatch.setenv("QVQ_CONFIG", str(file))
+    monkeypatch.delenv("QVQ_THREADS", raising=False)
+    found = diagnosed(capfd, "--offline", code=ExitCode.UNAVAILABLE)
+    assert found["settings"]["state"] == "fail"
+    assert str(file) in found["settings"]["message"]
+    assert found["example"]["state"] == "ok", "the rest is looked at all the same"
 
 
 def test_no_hub_is_a_warning(

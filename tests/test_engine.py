@@ -1,6 +1,7 @@
 """The engine on the embedded model: in this process, and behind the worker, they are one engine."""
 
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -266,7 +267,24 @@ def test_what_a_death_means() -> None:
     memory = ["ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 44"]
     assert isinstance(explain_death(-6, memory, was_oom=False), DoesNotFitError)
     assert isinstance(explain_death(-9, [], was_oom=True), DoesNotFitError)
+    assert not isinstance(explain_death(-11, [], was_oom=True), DoesNotFitError)
+    assert not isinstance(explain_death(1, ["bye"], was_oom=True), DoesNotFitError)
     assert "code 3: bye" in explain_death(3, ["bye"], was_oom=False).message
+
+
+def test_a_death_in_the_middle_keeps_the_exit_code_of_its_cause(
+    monkeypatch: pytest.MonkeyPatch, nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    kills = itertools.count()
+    monkeypatch.setattr("qvq_cli.engine.process.count_oom_kills", lambda: next(kills))
+    with closing(WorkerEngine(verbose=False)) as engine:
+        engine.load(nano_spec, no_progress)
+        engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
+        pieces = engine.decode(900)
+        next(pieces)
+        os.kill(engine.pid, signal.SIGKILL)
+        with pytest.raises(DoesNotFitError):
+            list(pieces)
 
 
 class EagerDrafter(Drafter):

@@ -1,19 +1,25 @@
 """How solve turns what was typed into a plan, and a plan into what the engine is told."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from qvq_cli.cli.planning import fitted_policy
+from qvq_cli.cli.inputs import Inputs
+from qvq_cli.cli.planning import fitted_policy, make_demand
+from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.protocol import Sampling
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.catalog import catalog_entry
+from qvq_cli.hub.config import Config
 from qvq_cli.hub.plan import catalog_sizes
 from qvq_cli.hub.run_plan import Machine, RunPlan, Wishes, plan_run, typical_demand
+from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import ThinkingBudget
 from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.look_again import LookAgain
+
+OPTION_NAMES = [field.name for field in fields(SolveOptions)]
 
 
 def plan_with(n_thinking: int) -> RunPlan:
@@ -76,3 +82,16 @@ def test_wishes_that_are_none(typed: tuple[str, str]) -> None:
     with pytest.raises(UsageError) as caught:
         make_wishes(*typed, None)
     assert caught.value.hint
+
+
+def test_a_long_system_prompt_is_planned_for() -> None:
+    choice = resolve_model("nano", None, environ={}, config=Config(None, {}))
+    inputs = Inputs((), "why?")
+    policy = Policy(ThinkingBudget(100), 512, Sampling())
+
+    def n_prompt(system: str | None) -> int:
+        typed = SolveOptions(**{**dict.fromkeys(OPTION_NAMES), "system": system})  # type: ignore[arg-type]
+        return make_demand(typed, choice, inputs, [], policy).n_prompt
+
+    assert n_prompt(None) == n_prompt(choice.profile.system)
+    assert n_prompt("Think. " * 1000) - n_prompt("") == 3500

@@ -1,11 +1,13 @@
 """The program as people run it: on a terminal and in pipes, interrupted, killed, disk full."""
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -229,6 +231,26 @@ def test_the_answer_is_all_a_pipe_gets(tmp_path: Path) -> None:
     assert "\x1b" not in done.stderr
 
 
+def test_a_locale_without_utf8() -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = in_pipes(str(TABLE), "已知 h(x) = f(x) * g(x)，求 h'(2)。", env={**os.environ, **plain})
+    assert (done.returncode, done.stdout) == (0, "-29\n")
+
+
+def test_bytes_that_are_no_text() -> None:
+    done = subprocess.run([*map(os.fsencode, QVQ), bytes(TABLE), b"\xff\xfe"], capture_output=True)
+    assert done.returncode == 65
+    assert b"qvq: error: the question is not UTF-8 text" in done.stderr
+
+
+def test_a_question_from_the_keyboard() -> None:
+    with on_terminal(str(TABLE), "-") as program:
+        program.wait_for("type the question")
+        program.type_in(QUESTION.encode() + b"\n\x04")
+        assert program.finish() == 0
+        assert "│ -29" in program.text
+
+
 def test_modules_in_the_current_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('imported from the current folder')")
     (tmp_path / "ctypes.py").write_text("raise SystemExit('imported from the current folder')")
@@ -258,6 +280,37 @@ def test_a_full_disk() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code"), [(">/dev/full", 73), ("| true; exit ${PIPESTATUS[0]}", 141)]
+)
+def test_the_record_is_saved_whatever_stdout_does(
+    tmp_path: Path, redirection: str, code: int
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [*QVQ, shlex.quote(str(TABLE)), shlex.quote(QUESTION), "--save", "run.json"]
+    done = subprocess.run(
+        ["bash", "-c", f"{' '.join(command)} {redirection}"], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == code
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["answer"] == "-29"
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "solve --help", "solve"])
+def test_help_that_cannot_be_written(arguments: str) -> None:
+    def code(redirection: str) -> int:
+        done = subprocess.run(
+            ["bash", "-c", f"{' '.join(QVQ[:-1])} {arguments} {redirection}"], capture_output=True
+        )
+        assert b"Traceback" not in done.stderr
+        return done.returncode
+
+    assert code("| true; exit ${PIPESTATUS[0]}") == 141
+    assert code(">&-") == 73
+    if Path("/dev/full").exists():
+        assert code(">/dev/full") == 73
+
+
 def test_a_closed_stdout() -> None:
     command = " ".join([*QVQ, str(TABLE), "why", ">&-"])
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
@@ -266,14 +319,17 @@ def test_a_closed_stdout() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_asked_to_end(number: signal.Signals) -> None:
-    process = subprocess.Popen([*QVQ, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    workers = wait_for_workers(process.pid)
-    time.sleep(0.3)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE_S)
+def test_asked_to_end(tmp_path: Path, number: signal.Signals) -> None:
+    command = [*QVQ, *LONG, "--jsonl", "--save", str(tmp_path / "run.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        workers = wait_for_workers(process.pid)
+        cut_off_while_it_thinks(process, lambda: process.send_signal(number))
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + number
+    assert f"qvq: error: ended by {number.name}" in err.decode()
     assert b"Traceback" not in err
+    assert json.loads(out.splitlines()[-1])["error"]["exit_code"] == 128 + number
+    saved_half(tmp_path / "run.json")
     assert_gone(workers)
 
 
@@ -297,6 +353,48 @@ def test_the_worker_is_killed_while_it_thinks() -> None:
     assert "Traceback" not in words
 
 
+def cut_off_while_it_thinks(process: subprocess.Popen[bytes], cut: Callable[[], None]) -> None:
+    """Act as soon as a `--jsonl` run has told some of its reasoning."""
+    assert process.stdout is not None
+    while b"reasoning_delta" not in (line := process.stdout.readline()):
+        assert line, "it ended before it thought"
+    cut()
+
+
+def saved_half(path: Path) -> dict[str, object]:
+    """A record of a run that was cut off."""
+    record: dict[str, object] = json.loads(path.read_text("utf-8"))
+    assert (record["finish"], record["answer"]) == ("aborted", None)
+    assert record["reasoning"]
+    return record
+
+
+def test_what_was_said_is_kept_when_the_worker_dies(tmp_path: Path) -> None:
+    save = tmp_path / "run.json"
+    command = [*QVQ, *LONG, "--jsonl", "--save", str(save)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        cut_off_while_it_thinks(process, lambda: os.kill(*workers_of(process.pid), signal.SIGKILL))
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 70
+    last = json.loads(out.splitlines()[-1])
+    assert last["error"]["reference"] == "engine-killed"
+    record = saved_half(save)
+    assert last["reasoning"] == record["reasoning"]
+    assert "engine-killed" in str(record["notices"])
+    assert str(save).encode() in err
+
+
+def test_what_was_said_is_kept_after_the_second_ctrl_c(tmp_path: Path) -> None:
+    save = tmp_path / "run.json"
+    with on_terminal(*LONG, "--max-answer", "3000", "--save", str(save)) as program:
+        program.wait_for("tokens ·")
+        program.press_ctrl_c()
+        program.wait_for("interrupted")
+        program.press_ctrl_c()
+        assert program.finish() == 130
+    saved_half(save)
+
+
 def test_a_log_that_nobody_reads_holds_nothing_up() -> None:
     """`qvq solve -v 2>&1 | head`: both streams lose their reader in the middle of the log."""
     process = subprocess.Popen(
@@ -306,3 +404,11 @@ def test_a_log_that_nobody_reads_holds_nothing_up() -> None:
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=PATIENCE_S) == 141
+
+
+def test_a_log_without_a_stderr() -> None:
+    command = " ".join(["exec", *QVQ, str(TABLE), "'find h'", "--verbose", "2>&-"])
+    done = subprocess.run(
+        ["sh", "-c", command], stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode in (0, 3), "it came to an end, whatever the answer"

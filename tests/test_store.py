@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from gguf_samples import MMPROJ, MODEL, nano_mmproj, nano_model, qwen3vl_mmproj
-from qvq_cli.errors import DataError, GgufError, InputNotFoundError, UnavailableError, UsageError
+from qvq_cli.errors import (
+    ConfigError,
+    DataError,
+    GgufError,
+    InputNotFoundError,
+    UnavailableError,
+    UsageError,
+)
 from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.hub.config import Config
 from qvq_cli.hub.hf_cache import quant_in_name
@@ -83,6 +90,27 @@ def test_the_configs_mmproj_belongs_to_its_model_only(folder: Path) -> None:
     assert resolve("nano", config=config).mmproj_path == MMPROJ
     chosen = resolve(mmproj=str(folder / "own-mmproj.gguf"), config=config)
     assert chosen.mmproj_path == folder / "own-mmproj.gguf"
+
+
+@pytest.mark.parametrize("name", ["foo", "/no/such.gguf", "hf:none"])
+def test_a_model_that_nobody_typed_is_blamed_on_who_named_it(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'\nmodel = "{name}"\n')
+    with pytest.raises(ConfigError) as caught:
+        resolve(config=Config(file, {"model": name}))
+    assert caught.value.message.startswith(f"{file}:2: ")
+    with pytest.raises(ConfigError, match=r"^QVQ_MODEL: "):
+        resolve(environ={"QVQ_MODEL": name})
+    with pytest.raises(UnavailableError, match=r"^QVQ_MODEL: .* is not on this machine"):
+        resolve(environ={"QVQ_MODEL": "qvq-72b-preview"})
+
+
+def test_the_configs_mmproj_is_blamed_for_itself(folder: Path) -> None:
+    file = folder / "config.toml"
+    values = {"model": str(folder / "own.gguf"), "mmproj": "/no/such.gguf"}
+    file.write_text("\n".join(f'{key} = "{value}"' for key, value in values.items()))
+    with pytest.raises(ConfigError, match=r"config.toml:2: there is no file"):
+        resolve(config=Config(file, values))
 
 
 # paths
@@ -206,6 +234,22 @@ def test_the_best_installed_comes_before_the_embedded(tmp_path: Path) -> None:
     assert choice.files == (("m.gguf", "ab" * 32), ("mmproj.gguf", "ab" * 32))
     reasoner.mmproj_path.unlink()
     assert resolve().model_path == tmp_path / "a" / "m.gguf"
+
+
+def test_a_path_of_an_installed_model_has_its_sha256(tmp_path: Path) -> None:
+    installed = install(tmp_path / "a", "hf:o/large")
+    link = tmp_path / "link.gguf"
+    link.symlink_to(installed.model_path)
+    mmproj = nano_mmproj().write(tmp_path / "mmproj.gguf")
+    assert dict(resolve(str(installed.model_path)).files) == dict.fromkeys(
+        ("m.gguf", "mmproj.gguf"), "ab" * 32
+    )
+    foreign = resolve(str(link), str(mmproj)).files
+    assert dict(foreign)["mmproj.gguf"] is None, "another file of the same name"
+    assert "ab" * 32 in dict(foreign).values()
+    with installed.model_path.open("ab") as file:
+        file.write(b"more")
+    assert set(dict(resolve(str(link), str(mmproj)).files).values()) == {None}
 
 
 def test_config_comes_before_the_best_installed(tmp_path: Path) -> None:

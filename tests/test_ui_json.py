@@ -8,8 +8,8 @@ import pytest
 
 from qvq_cli import __version__
 from qvq_cli.engine.protocol import Sampling
-from qvq_cli.reasoning.events import Solved, Timings
-from qvq_cli.ui.json import JsonSink, dump, result_object
+from qvq_cli.reasoning.events import Progress, Solved, Timings
+from qvq_cli.ui.json import JsonLinesSink, JsonSink, dump, result_object
 from qvq_cli.ui.streams import Environment
 from ui_samples import RECORD, UNANSWERED, VOTED_RECORD
 
@@ -73,6 +73,21 @@ def test_votes() -> None:
     assert votes["counts"] == [{"answer": r"\frac{1}{5}", "n": 2}]
     assert [chain["finish"] for chain in votes["chains"]] == ["concluded", "loop", "budget", "cut"]
     assert [chain["answer"] for chain in votes["chains"]][1::2] == [None, None]
+
+
+def test_progress_comes_in_steps() -> None:
+    stdout = io.StringIO()
+    sink = JsonLinesSink(Environment.of(None, stdout, None, {}), None)
+    for i in range(1001):
+        sink.handle(Progress("load", i / 1000 / 1.0000001))
+    for share in (1.0, 1.0):
+        sink.handle(Progress("load", share))
+    sink.handle(Progress("image", 1 / 3))
+    lines = [json.loads(line) for line in stdout.getvalue().splitlines()]
+    load = [line["share"] for line in lines if line["stage"] == "load"]
+    assert load[0] == 0.0 and load[-1] == 1.0
+    assert len(load) <= 22
+    assert lines[-1]["share"] == 0.333
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])

@@ -91,6 +91,17 @@ def test_json_is_the_result_with_the_pictures(tmp_path: Path) -> None:
     assert saved["pictures"] == [{"name": PICTURE.name, "data_uri": PICTURE.data_uri()}]
 
 
+def test_the_title_of_a_page_is_one_line(tmp_path: Path) -> None:
+    page = _saved(tmp_path, "run.html", replace(RECORD, question="first\n\nsecond\tthird"))
+    assert "<title>first second third</title>" in page
+
+
+def test_the_hint_keeps_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_save_path(tmp_path / "run.txt")
+    assert str(tmp_path / "run.html") in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("name", ["run.md", "run.html", "run.json"])
 def test_a_run_without_answer_or_pictures_is_saved_too(tmp_path: Path, name: str) -> None:
     record = replace(UNANSWERED, images=())

@@ -62,18 +62,19 @@ REASONING = "So h = f*g."
 FOOTER = "3.2 s · 34 tokens · 12.3 tok/s · QVQ-72B-Preview Q4_K_M\n"
 LATEX = "\\frac{1}{5}\n"
 PANEL = "╭─ Answer ─╮\n│ 1/5      │\n╰──────────╯\n"
-NO_ANSWER = (
-    "qvq: error: no answer was reached: the model's context was full\n"
-    "the model's last words: So h = f*g.\n"
-    "hint: allow more with --max-thinking, or put the question in other words\n"
+NO_ANSWER_HINT = (
+    "hint: --max-answer gives the answer more room, --image-tokens-max the picture less\n"
 )
-NO_ANSWER_WRAPPED = (
-    "qvq: error: no answer was reached: the model's context was\n"
-    "full\n"
-    "the model's last words: So h = f*g.\n"
-    "hint: allow more with --max-thinking, or put the question in\n"
-    "other words\n"
+NO_ANSWER_HINT_WRAPPED = (
+    "hint: --max-answer gives the answer more room,\n--image-tokens-max the picture less\n"
 )
+LAST_WORDS = "the model's last words: So h = f*g.\n"
+NO_ANSWER_TOLD = "qvq: error: no answer was reached: the room for it was used up\n"
+NO_ANSWER = NO_ANSWER_TOLD + LAST_WORDS + NO_ANSWER_HINT
+NO_ANSWER_TOLD_WRAPPED = "qvq: error: no answer was reached: the room for it was used\nup\n"
+NO_ANSWER_WRAPPED = NO_ANSWER_TOLD_WRAPPED + LAST_WORDS + NO_ANSWER_HINT_WRAPPED
+NO_ANSWER_TOLD += NO_ANSWER_HINT
+NO_ANSWER_TOLD_WRAPPED += NO_ANSWER_HINT_WRAPPED
 RESULT = dump(result_object(RECORD)) + "\n"
 NO_RESULT = dump(result_object(UNANSWERED)) + "\n"
 
@@ -116,7 +117,7 @@ SHOWN: dict[str, dict[str, tuple[str, str]]] = {
         "looked": (LOOKED, ""),
         "forced": (FORCED, ""),
         "solved": (PANEL + FOOTER, ""),
-        "unanswered": (NO_ANSWER_WRAPPED + FOOTER, ""),
+        "unanswered": (NO_ANSWER_TOLD_WRAPPED + FOOTER, ""),
     },
     "dumb": {
         "notice": (NOTICE, ""),
@@ -141,7 +142,7 @@ SHOWN: dict[str, dict[str, tuple[str, str]]] = {
         "looked": ("", "qvq: " + LOOKED_UNWRAPPED),
         "forced": ("", FORCED),
         "solved": (LATEX, "qvq: " + FOOTER),
-        "unanswered": ("", NO_ANSWER + "qvq: " + FOOTER),
+        "unanswered": ("", NO_ANSWER_TOLD + "qvq: " + FOOTER),
     },
     "tee": {
         "notice": ("", NOTICE),
@@ -149,7 +150,7 @@ SHOWN: dict[str, dict[str, tuple[str, str]]] = {
         "image": ("", IMAGE),
         "reasoning": ("", REASONING + "\n"),
         "solved": (LATEX, FOOTER),
-        "unanswered": ("", NO_ANSWER_WRAPPED + FOOTER),
+        "unanswered": ("", NO_ANSWER_TOLD_WRAPPED + FOOTER),
     },
     "log": {
         "notice": ("", NOTICE),

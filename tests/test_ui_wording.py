@@ -39,6 +39,14 @@ def test_every_finish_has_its_reason_and_only_the_last_words(finish: Finish) -> 
     assert message.endswith("the end") and len(message) < 400 and "…" in message
 
 
+def test_more_thinking_is_no_help_to_a_model_that_stopped_by_itself() -> None:
+    def hint(finish: Finish) -> str:
+        return no_answer(replace(UNANSWERED, finish=finish)).hint or ""
+
+    assert "--max-thinking" in hint(Finish.BUDGET)
+    assert "--max-thinking" not in hint(Finish.CONCLUDED)
+
+
 def test_no_last_words_when_nothing_was_said() -> None:
     assert "last words" not in no_answer(replace(UNANSWERED, reasoning=" \n")).message
 
@@ -47,4 +55,4 @@ def test_settings_say_how_to_run_it_again() -> None:
     rows = dict(settings(replace(RECORD, sampling=replace(RECORD.sampling, temperature=0.6))))
     assert rows["model"] == "QVQ-72B-Preview Q4_K_M"
     assert rows["sampling"].startswith("temperature 0.6, top_p 1, ")
-    assert rows["sha256 of mmproj.gguf"] == "not computed"
+    assert rows["sha256 of mmproj.gguf"] == "not verified"

@@ -4,6 +4,7 @@
 parse: `qvq --version` answers before that.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -20,11 +21,13 @@ def main(argv: Sequence[str]) -> int:
         argv: what was typed after `qvq`.
     Returns: the exit code; nothing a person can do makes it raise.
     """
-    if list(argv) in (["--version"], ["-V"]):
+    if list(argv) in (["--version"], ["-V"]) and sys.stdout is not None:
         from qvq_cli import __version__
 
-        print(f"qvq {__version__}")
-        return 0
+        # Where stdout fails, the long way says what is wrong with it.
+        with contextlib.suppress(OSError):
+            print(f"qvq {__version__}", flush=True)
+            return 0
     try:
         return _run_command(argv)
     except KeyboardInterrupt:  # while the command was still being imported
@@ -32,26 +35,26 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run_command(argv: Sequence[str]) -> int:
-    from qvq_cli.cli.commands import app
+    from qvq_cli.cli.commands import run_typer
     from qvq_cli.cli.session import Session
-    from qvq_cli.errors import ExitCode, QvqError
+    from qvq_cli.errors import CannotWriteError, ExitCode, QvqError
     from qvq_cli.ui.streams import Environment, ReaderGoneError
 
-    session = Session(Environment.from_process(), STARTED_S)
+    session = Session(Environment.from_process(), STARTED_S, tuple(argv))
     try:
-        app(list(argv), prog_name="qvq", obj=session)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return run_typer(session)
     except QvqError as error:
-        session.show_error(error)
+        # With --json an error goes to stdout too; where that fails, the first error counts.
+        with contextlib.suppress(CannotWriteError, ReaderGoneError):
+            session.show_error(error)
         return error.exit_code
     except ReaderGoneError:
         return ExitCode.BROKEN_PIPE
-    return ExitCode.ANSWER
 
 
 def run() -> None:
     """The console script; after main nothing is worth the 20 ms of an orderly teardown."""
+    _fill_closed_streams()
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -60,3 +63,16 @@ def run() -> None:
         except OSError:
             code = code or 73
     os._exit(code)
+
+
+def _fill_closed_streams() -> None:
+    """Open the null device in place of the streams that were closed (`2>&-`).
+
+    Else the next pipe would get their numbers, and what a C library prints to stderr would end up
+    between two frames to the worker. Python's own sys.stdout and sys.stderr stay None.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)

@@ -13,14 +13,15 @@ from enum import StrEnum
 from qvq_cli.cli import caching
 from qvq_cli.cli.machine import Resources
 from qvq_cli.cli.rebuild import rebuild_command
+from qvq_cli.cli.session import Session
 from qvq_cli.cli.smoke import solve_example
 from qvq_cli.engine.build import Build, find_build
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.engine.protocol import Device
-from qvq_cli.errors import QvqError
+from qvq_cli.errors import ConfigError, QvqError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.choose import best_reasoner
-from qvq_cli.hub.config import Config
+from qvq_cli.hub.config import Config, config_path
 from qvq_cli.hub.disk import free_bytes, write_problem
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.gpus import Maker, gpu_makers
@@ -208,6 +209,22 @@ def _check_files(installed: Installed) -> Check:
     except QvqError as error:
         return Check("installed", State.WARNING, f"{name}: {error.message}", repair)
     return Check("installed", State.OK, f"{name}: {size(installed.n_bytes)}, its files are sound")
+
+
+def check_settings(session: Session) -> Check:
+    """The config file and the variables that set options of solve."""
+    from qvq_cli.cli.commands import check_settings  # which imports this module's own command
+
+    try:
+        check_settings(session)
+    except ConfigError as error:
+        return _failure("settings", error)
+    config = session.config
+    if config.path is None:
+        return Check("settings", State.NOTE, f"no config file {config_path(session.env.variables)}")
+    return Check(
+        "settings", State.OK, f"{config.path} sets {', '.join(config.values) or 'nothing'}"
+    )
 
 
 def check_choice(environ: Mapping[str, str], config: Config, resources: Resources) -> Check:

@@ -2,13 +2,18 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import redirect_stdout
 
 import typer
+from typer.core import TyperCommand
 
 from qvq_cli import __version__
 from qvq_cli.cli import model_commands
+from qvq_cli.cli.refusal import TyperRefusal, explain
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.solve import solve
+from qvq_cli.cli.stdin_page import TakesStdinPages
+from qvq_cli.errors import ExitCode
 
 app = typer.Typer(
     name="qvq",
@@ -36,6 +41,7 @@ def _register(
     panel: str | None = None,
     *,
     needs_arguments: bool = False,
+    kind: type[TyperCommand] | None = None,
 ) -> None:
     """Make a function a command, with its docstring as the help."""
     app.command(
@@ -43,6 +49,7 @@ def _register(
         help=_help(function),
         rich_help_panel=panel,
         no_args_is_help=needs_arguments,
+        cls=kind,
     )(function)
 
 
@@ -56,7 +63,7 @@ def _register_cache() -> None:
     app.add_typer(cache, name="cache", help=text, rich_help_panel=MACHINE)
 
 
-_register(solve, needs_arguments=True)
+_register(solve, needs_arguments=True, kind=TakesStdinPages)
 _register(model_commands.pull, panel=MODELS)
 _register(model_commands.models, panel=MODELS)
 _register(model_commands.show, panel=MODELS, needs_arguments=True)
@@ -68,10 +75,56 @@ _register_cache()
 _register(model_commands.doctor, panel=MACHINE)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"qvq {__version__}")
+        session: Session = ctx.obj
+        session.env.stdout.write(f"qvq {__version__}\n")
         raise typer.Exit
+
+
+def run_typer(session: Session) -> int:
+    """Read the command line and run its command. Returns: the exit code.
+
+    Raises: QvqError: also for what Typer itself refuses. ReaderGoneError: while showing help.
+    """
+    try:
+        # Help is Typer's to print; what a failed write means is the same for it as for an answer.
+        with redirect_stdout(session.env.stdout):
+            code = app(list(session.argv), prog_name="qvq", obj=session, standalone_mode=False)
+    except TyperRefusal as refusal:
+        error = explain(refusal)
+        if error is not None:
+            raise error from None
+        return ExitCode.USAGE
+    return code or ExitCode.ANSWER
+
+
+def check_settings(session: Session) -> None:
+    """Read a command line that sets nothing, so that config file and variables set everything.
+
+    Raises: ConfigError: one of them is wrong.
+    """
+    group = typer.main.get_group(app)
+    try:
+        group.commands["solve"].make_context(
+            "solve", ["?"], obj=session, default_map=_defaults(session)
+        ).close()
+    except TyperRefusal as refusal:
+        error = explain(refusal)
+        assert error is not None
+        raise error from None
+
+
+def _defaults(session: Session) -> dict[str, str | int | float | bool]:
+    """The config file's values by parameter.
+
+    The store reads `model` and `mmproj` itself: what was typed or in QVQ_MODEL comes before them.
+    """
+    return {
+        key.replace("-", "_"): value
+        for key, value in session.config.values.items()
+        if key not in ("model", "mmproj")
+    }
 
 
 @app.callback()
@@ -82,10 +135,6 @@ def options(
     ),
 ) -> None:
     session: Session = ctx.obj
-    # The store reads `model` and `mmproj` itself: what was typed or in QVQ_MODEL comes before them.
-    defaults = {
-        key.replace("-", "_"): value
-        for key, value in session.config.values.items()
-        if key not in ("model", "mmproj")
-    }
-    ctx.default_map = {"solve": defaults, "plan": defaults}
+    command = ctx.invoked_subcommand
+    if command in ("solve", "plan") and not session.wants_help:
+        ctx.default_map = {command: _defaults(session)}

@@ -51,6 +51,8 @@ def _all_checks(session: Session, *, is_offline: bool) -> Iterator[Check]:
     for check in checks.check_engine():
         has_engine = has_engine and check.state is not State.FAIL
         yield check
+    settings = checks.check_settings(session)
+    yield settings
     yield from checks.check_disk(environ)
     yield checks.check_hub(is_offline=is_offline)
     yield from checks.check_installed(environ)
@@ -58,7 +60,8 @@ def _all_checks(session: Session, *, is_offline: bool) -> Iterator[Check]:
         return  # what follows would only say it again
     resources = look_at_machine(environ, is_fresh=True)
     yield checks.check_memory(resources)
-    yield checks.check_choice(environ, session.config, resources)
+    if settings.state is not State.FAIL:
+        yield checks.check_choice(environ, session.config, resources)
     yield checks.check_example(environ, resources)
 
 

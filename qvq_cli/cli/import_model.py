@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from qvq_cli.cli.interrupts import Terminated, stopped
+from qvq_cli.cli.interrupts import EndRequested, stopped
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.importing import Imported, import_model
@@ -15,13 +15,15 @@ from qvq_cli.ui.screen import Screen
 from qvq_cli.ui.transfer import Phase
 
 
-def run(session: Session, paths: Sequence[Path], mmproj: Path | None, *, is_copied: bool) -> None:
+def run(
+    session: Session, paths: Sequence[Path], mmproj: Path | None, *, is_copied: bool, json: bool
+) -> None:
     """Import a model and its mmproj.
 
     Args: mmproj: what was given with --mmproj, whatever it is called.
     Raises: UsageError: more than one mmproj or folder. QvqError: as import_model.
     """
-    screen = session.open_screen()
+    screen = session.open_screen(json=json)
     model, mmproj = _model_and_mmproj(paths, mmproj)
     installed, freed_bytes = _import(session, screen, model, mmproj, is_copied=is_copied)
     where = "copied" if is_copied else "linked: they must stay where they are"
@@ -30,13 +32,25 @@ def run(session: Session, paths: Sequence[Path], mmproj: Path | None, *, is_copi
         f"{installed.model_id} is installed: {size(installed.n_bytes)} checked, its files {where}"
         + freed
     )
-    screen.result([Line(str(installed.model_path))], {})
+    screen.result(
+        [Line(str(installed.model_path))],
+        {
+            "model": installed.model_id,
+            "name": installed.name,
+            "quant": installed.quant,
+            "model_path": str(installed.model_path),
+            "mmproj_path": str(installed.mmproj_path),
+            "bytes": installed.n_bytes,
+            "freed_bytes": freed_bytes,
+            "is_copied": is_copied,
+        },
+    )
 
 
 def _import(
     session: Session, screen: Screen, model: Path, mmproj: Path | None, *, is_copied: bool
 ) -> Imported:
-    """Raises: AbortedError: Ctrl-C. Terminated. QvqError: as import_model."""
+    """Raises: AbortedError: Ctrl-C. EndRequested. QvqError: as import_model."""
     with screen.transfer([], Phase.CHECKING) as view:
 
         def on_progress(path: Path, n_done: int, n_bytes: int) -> None:
@@ -51,7 +65,7 @@ def _import(
                 on_progress=on_progress,
                 environ=session.env.variables,
             )
-        except (KeyboardInterrupt, Terminated) as caught:
+        except (KeyboardInterrupt, EndRequested) as caught:
             end = caught
     raise stopped(end, screen, state="nothing was imported", hint="run it again to begin anew")
 

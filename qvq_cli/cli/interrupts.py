@@ -11,19 +11,22 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from qvq_cli.errors import AbortedError
+from qvq_cli.errors import AbortedError, HungUpError, TerminatedError
 from qvq_cli.reasoning.control import Control
 
 if TYPE_CHECKING:
     from qvq_cli.ui.screen import Screen
 
 
-class Terminated(SystemExit):
-    """The program was asked to end by a signal; the code is the shell's 128 + signal."""
+class EndRequested(SystemExit):
+    """A signal asked the program to end; no library takes it for an error of its own.
 
-    def __init__(self, number: int):
-        super().__init__(128 + number)
-        self.signal_name = signal.Signals(number).name
+    error: what to tell people once everything is in order.
+    """
+
+    def __init__(self, error: AbortedError) -> None:
+        super().__init__(int(error.exit_code))
+        self.error = error
 
 
 _Handler = Callable[[int, FrameType | None], None]
@@ -33,11 +36,12 @@ _Handler = Callable[[int, FrameType | None], None]
 def ends_tidily() -> Iterator[None]:
     """While the block runs, SIGTERM and SIGHUP raise, so that what is half done is tidied up.
 
-    Raises: Terminated.
+    Raises: EndRequested.
     """
 
     def on_end(number: int, _frame: FrameType | None) -> None:
-        raise Terminated(number)
+        kind = TerminatedError if number == signal.SIGTERM else HungUpError
+        raise EndRequested(kind(f"ended by {signal.Signals(number).name}"))
 
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     # What nohup made the program ignore it goes on ignoring.
@@ -47,7 +51,7 @@ def ends_tidily() -> Iterator[None]:
 
 
 def stopped(
-    end: KeyboardInterrupt | Terminated, screen: "Screen", *, state: str, hint: str
+    end: KeyboardInterrupt | EndRequested, screen: "Screen", *, state: str, hint: str
 ) -> BaseException:
     """What a command raises that a person or the system stopped; both get to know how things are.
 
@@ -55,7 +59,7 @@ def stopped(
     """
     if isinstance(end, KeyboardInterrupt):
         return AbortedError(f"interrupted: {state}", hint=hint)
-    screen.notice(f"ended by {end.signal_name}: {state}; {hint}")
+    screen.notice(f"{end.error.message}: {state}; {hint}")
     return end
 
 
@@ -67,7 +71,9 @@ def interrupts(control: Control) -> Iterator[None]:
         control: told to conclude at the first Ctrl-C. Nothing is printed from a handler, since it
             may have interrupted whoever is printing.
 
-    Raises: KeyboardInterrupt: at the second Ctrl-C, or the first with nothing to conclude yet.
+    Raises:
+        KeyboardInterrupt: at the second Ctrl-C, or the first with nothing to conclude yet.
+        EndRequested: at SIGTERM or SIGHUP.
     """
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -55,7 +55,9 @@ def show(ctx: typer.Context, model: opt.Known, json: opt.Json = False) -> None:
     run(ctx.obj, model, json=json)
 
 
-def rm(ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False) -> None:
+def rm(
+    ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False, json: opt.Json = False
+) -> None:
     """Remove an installed model: say what that frees, ask, delete.
 
     Files that another installed model uses are kept, and so are files that were imported with
@@ -63,7 +65,7 @@ def rm(ctx: typer.Context, model: opt.Installed, yes: opt.Yes = False) -> None:
     """
     from qvq_cli.cli.rm import run
 
-    run(ctx.obj, model, is_agreed=yes)
+    run(ctx.obj, model, is_agreed=yes, json=json)
 
 
 def verify(
@@ -86,7 +88,11 @@ def verify(
 
 
 def import_(
-    ctx: typer.Context, paths: opt.Paths, mmproj: opt.Mmproj = None, copy: opt.Copy = True
+    ctx: typer.Context,
+    paths: opt.Paths,
+    mmproj: opt.Mmproj = None,
+    copy: opt.Copy = True,
+    json: opt.Json = False,
 ) -> None:
     """Install a model from files: from a USB stick, from another program.
 
@@ -97,7 +103,7 @@ def import_(
     from qvq_cli.cli.interrupts import ends_tidily
 
     with ends_tidily():
-        run(ctx.obj, paths, mmproj, is_copied=copy)
+        run(ctx.obj, paths, mmproj, is_copied=copy, json=json)
 
 
 def plan(

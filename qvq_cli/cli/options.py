@@ -1,8 +1,15 @@
-"""The options of `qvq solve` as types: name, help and group, once each."""
+"""The options of `qvq solve` as types: name, help and group, once each.
+
+A value that can be judged on its own is judged while the command line is read, before anything is
+started; the modules that know how are imported only where there is one.
+"""
 
 from typing import Annotated
 
 import typer
+
+from qvq_cli.cli.choices import parse_choice, parse_gpu_layers, parse_kv_type
+from qvq_cli.cli.refusal import checked
 
 THINKING = "Thinking and answer"
 OUTPUT = "Output"
@@ -10,6 +17,25 @@ MODEL = "Model"
 SAMPLING = "Sampling"
 PICTURES = "Pictures"
 MACHINE = "Machine"
+
+
+def _check_max_thinking(typed: str) -> None:
+    from qvq_cli.reasoning.budget import parse_thinking_budget
+
+    parse_thinking_budget(typed)
+
+
+def _check_dialect(typed: str) -> None:
+    from qvq_cli.reasoning.transcript import Dialect
+
+    parse_choice("--dialect", typed, Dialect)
+
+
+def _check_answer_format(typed: str) -> None:
+    from qvq_cli.reasoning.answer import AnswerFormat
+
+    parse_choice("--answer-format", typed, AnswerFormat)
+
 
 Arguments = Annotated[
     list[str],
@@ -27,6 +53,7 @@ MaxThinking = Annotated[
         metavar="TOKENS|TIME",
         help="The most thinking: [cyan]2048[/] tokens, [cyan]90s[/], [cyan]5m[/], [cyan]0[/] to "
         "answer at once, [cyan]none[/]. After that the model is made to answer.",
+        callback=checked(_check_max_thinking),
         rich_help_panel=THINKING,
         show_default=False,
     ),
@@ -82,6 +109,7 @@ AnswerFormatOption = Annotated[
         "--answer-format",
         metavar="latex|text|number",
         help="The answer as the model wrote it, as plain text, or as a number.",
+        callback=checked(_check_answer_format),
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -139,6 +167,7 @@ DialectOption = Annotated[
         metavar="heading|think-tags|plain",
         help="How the model ends its reasoning, where the file doesn't tell: QVQ's heading, "
         "</think>, or not at all.",
+        callback=checked(_check_dialect),
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -212,6 +241,7 @@ GpuLayers = Annotated[
         "-ngl",
         metavar="auto|N",
         help="Layers on the GPU; 0 stays on the CPU.",
+        callback=checked(parse_gpu_layers),
         rich_help_panel=MACHINE,
     ),
 ]
@@ -221,6 +251,7 @@ KvType = Annotated[
         "--kv-type",
         metavar="auto|f16|q8_0",
         help="How the context is kept; q8_0 takes half the memory. auto takes f16 where it fits.",
+        callback=checked(parse_kv_type),
         rich_help_panel=MACHINE,
     ),
 ]
@@ -238,7 +269,8 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=512,
-        help="Threads. Default: one for each physical core (one in all for tiny models).",
+        help="Threads, at most one for each CPU. Default: one for each physical core (one in all "
+        "for tiny models).",
         envvar="QVQ_THREADS",
         rich_help_panel=MACHINE,
         show_default=False,

@@ -1,15 +1,15 @@
 """How `qvq solve` loads a model: a plan from what was typed and what the machine has."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from qvq_cli.cli.inputs import Inputs
-from qvq_cli.cli.settings import SolveOptions
+from qvq_cli.cli.settings import SolveOptions, system_prompt
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.images import Picture
 from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
-from qvq_cli.hub.memory import cpu_has_amx, free_memory, physical_cores
+from qvq_cli.hub.memory import cpu_has_amx, free_memory, logical_cpus, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
 from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, plan_run
 from qvq_cli.hub.store import ModelChoice
@@ -34,7 +34,8 @@ def make_demand(
 ) -> Demand:
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
     image_tokens = tuple(picture.image_tokens for picture in pictures)
-    n_text = (len(inputs.question.encode()) + len(choice.profile.system)) // 2 + 64
+    system = system_prompt(options, choice)
+    n_text = (len(inputs.question.encode()) + len(system.encode())) // 2 + 64
     n_answer, n_thinking = policy.reserve.n_min, policy.n_thinking
     is_typed = options.max_thinking is not None and policy.budget.max_tokens is not None
     return Demand(
@@ -75,15 +76,35 @@ def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
     return replace(policy, budget=replace(budget, max_tokens=max(0, plan.n_thinking - n_past)))
 
 
+def choose_threads(options: SolveOptions, plan: RunPlan) -> int:
+    """What was typed, but no more than there are CPUs; else one for each physical core.
+
+    At every layer all threads wait for the last. Measured with nano on two CPUs: 4 threads are
+    four times slower than 2, and 512 don't come to a first token within 100 s.
+    """
+    if options.threads is not None:
+        return min(options.threads, logical_cpus())
+    is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
+    return 1 if is_tiny else physical_cores()
+
+
+def notices(options: SolveOptions, plan: RunPlan, spec: LoadSpec) -> Iterator[tuple[str, str]]:
+    """What the run goes without, as (reference, message)."""
+    yield from plan.sacrifices
+    if options.threads is not None and spec.n_threads < options.threads:
+        n = spec.n_threads
+        threads = "1 thread" if n == 1 else f"{n} threads"
+        yield "threads-cut", f"taking {threads}: more than CPUs would only wait for each other"
+
+
 def load_spec(
     options: SolveOptions, choice: ModelChoice, plan: RunPlan, cache: CacheSpec | None
 ) -> LoadSpec:
     """What the engine is told."""
-    is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
     return LoadSpec(
         model_path=str(choice.model_path),
         mmproj_path=str(choice.mmproj_path),
-        n_threads=options.threads or (1 if is_tiny else physical_cores()),
+        n_threads=choose_threads(options, plan),
         n_gpu_layers=plan.offload.n_gpu_layers,
         device=options.device,
         # llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).

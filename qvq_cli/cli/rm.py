@@ -7,14 +7,14 @@ from qvq_cli.sizes import size
 from qvq_cli.ui.report import Fact, Facts, Report, Sentence, Tone
 
 
-def run(session: Session, model: str, *, is_agreed: bool) -> None:
+def run(session: Session, model: str, *, is_agreed: bool, json: bool) -> None:
     """Remove an installed model, or what an unfinished pull or import of one left.
 
     Raises:
         UnavailableError: there is nothing of it here. AbortedError: the answer is no.
         UsageError: there is nobody to ask. CannotWriteError: a file can't be deleted.
     """
-    screen = session.open_screen()
+    screen = session.open_screen(json=json)
     environ = session.env.variables
     removal = plan_removal(find_removable(model, environ), environ)
     name = removal.model_id
@@ -31,7 +31,15 @@ def run(session: Session, model: str, *, is_agreed: bool) -> None:
     remove(removal, environ)
     kept = "; kept: " + ", ".join(each.path.name for each in removal.kept) if removal.kept else ""
     told = f"{name} is gone; {size(removal.freed_bytes)} are free again{kept}"
-    screen.result([Sentence(told)], {})
+    screen.result(
+        [Sentence(told)],
+        {
+            "model": name,
+            "freed_bytes": removal.freed_bytes,
+            "deleted": [str(path) for path in removal.paths],
+            "kept": [str(each.path) for each in removal.kept],
+        },
+    )
 
 
 def _report(removal: Removal) -> Report:

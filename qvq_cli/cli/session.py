@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 class Session:
     """Made by main for every call.
 
-    started_s: perf_counter() when the program began. view: set by a command once it knows how its
-    output is wanted; until then errors are plain text.
+    started_s: perf_counter() when the program began. argv: what was typed after `qvq`. view: set by
+    a command once it knows how its output is wanted; until then errors are plain text, and JSON
+    too where `--json` or `--jsonl` was typed.
     """
 
     env: Environment
     started_s: float
+    argv: tuple[str, ...] = ()
     view: "View | Screen | None" = None
 
     @cached_property
@@ -35,6 +37,11 @@ class Session:
         from qvq_cli.hub.config import load_config
 
         return load_config(self.env.variables)
+
+    @property
+    def wants_help(self) -> bool:
+        """Whether the command line may only ask for help: a broken config file can't forbid it."""
+        return self.argv == ("solve",) or not {"-h", "--help"}.isdisjoint(self.argv)
 
     @property
     def stdin_bytes(self) -> BinaryIO:
@@ -60,3 +67,9 @@ class Session:
         from qvq_cli.ui.failure import render_error
 
         render_error(error, self.env)
+        typed = self.argv[: self.argv.index("--")] if "--" in self.argv else self.argv
+        if "--json" in typed or "--jsonl" in typed:
+            from qvq_cli.ui.json import JsonLinesSink, JsonSink
+
+            make = JsonSink if "--json" in typed else JsonLinesSink
+            make(self.env, None).error(error)

@@ -5,11 +5,11 @@ Everything here is pure translation and refuses what contradicts itself; nothing
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
+from qvq_cli.cli.choices import parse_choice
+from qvq_cli.cli.inputs import typed_text
 from qvq_cli.cli.wishes import check_votes
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.protocol import Sampling
@@ -29,8 +29,6 @@ Source: the model card of QwQ-32B, QVQ's sibling for text (top_k "between 20 and
 the paper on self-consistency used (temperature 0.5 to 0.7, top_k 40).
 """
 GREEDY_TOP_P = 0.01
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +98,8 @@ def _answer_formatter(options: SolveOptions) -> Callable[..., str] | None:
         return None
     from qvq_cli.reasoning.answer import AnswerFormat, format_answer
 
-    wanted = _choice("--answer-format", options.answer_format, AnswerFormat)
+    wanted = parse_choice("--answer-format", options.answer_format, AnswerFormat)
     return partial(format_answer, form=wanted)
-
-
-def _choice(option: str, typed: str, choices: type[Choice]) -> Choice:
-    try:
-        return choices(typed.lower())
-    except ValueError:
-        raise UsageError(
-            f"{option} can't be {typed!r}",
-            hint=f"choose one of {', '.join(choices)}",
-            reference="bad-choice",
-        ) from None
 
 
 def save_path(options: SolveOptions) -> Path | None:
@@ -126,7 +113,14 @@ def save_path(options: SolveOptions) -> Path | None:
 def choose_dialect(options: SolveOptions, choice: ModelChoice) -> Dialect:
     if options.dialect is None:
         return Dialect(choice.profile.dialect)
-    return _choice("--dialect", options.dialect, Dialect)
+    return parse_choice("--dialect", options.dialect, Dialect)
+
+
+def system_prompt(options: SolveOptions, choice: ModelChoice) -> str:
+    """Raises: PromptError: what was typed isn't text."""
+    if options.system is None:
+        return choice.profile.system
+    return typed_text(options.system, "the system prompt")
 
 
 def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
@@ -193,6 +187,7 @@ def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:
     if lowest is not None and highest is not None and lowest > highest:
         raise UsageError(
             f"--image-tokens-min {lowest} is more than --image-tokens-max {highest}",
+            hint="raise --image-tokens-max, or leave one of the two to the model",
             reference="conflicting-image-tokens",
         )
     return replace(

@@ -4,13 +4,15 @@ The order is the promise: whatever can be wrong with the command line, the model
 pictures and the memory is found before the model is loaded.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from qvq_cli.cli import planning, settings
 from qvq_cli.cli.caching import cache_spec
-from qvq_cli.cli.inputs import Inputs, read_inputs
+from qvq_cli.cli.inputs import Inputs, read_inputs, reads_keyboard
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.engine.grid import ImageLimits
@@ -18,11 +20,18 @@ from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
-from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
-from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
+from qvq_cli.reasoning.events import (
+    CutOff,
+    Event,
+    ImageReady,
+    ImageUsed,
+    ModelUsed,
+    Notice,
+    Solved,
+)
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.ui.pictures import Picture as SavedPicture
 from qvq_cli.ui.save import save_record
@@ -32,6 +41,11 @@ BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
 NO_LOOK_NOTICE = "--look-again does nothing here: there is no reasoning before the answer"
+KEYBOARD_PROMPT = (
+    "qvq: type the question, then Enter and "
+    + ("Ctrl-Z, Enter" if sys.platform == "win32" else "Ctrl-D")
+    + "\n"
+)
 EMBEDDED_NOTICE = (
     "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
     "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
@@ -51,11 +65,7 @@ def run(
     with make_view(settings.view_options(options), session.env) as view:
         session.view = view
         save = settings.save_path(options)
-        inputs = read_inputs(
-            options.arguments,
-            session.stdin_bytes,
-            stdin_is_terminal=session.env.stdin_is_terminal,
-        )
+        inputs = _read_inputs(session, options)
         choice = resolve_model(
             options.model, options.mmproj, environ=session.env.variables, config=session.config
         )
@@ -70,16 +80,23 @@ def run(
         if not options.force:
             require_fit(plan, choice.name, choice.entry)
             policy = planning.fitted_policy(policy, plan)
-        solver = Solver(engine, policy, control, view.handle)
+        tell = view.handle if save is None else _keeping(save, pictures, view)
+        solver = Solver(engine, policy, control, tell)
         engine.on_notice = solver.notice
-        _say_what_is_special(solver, choice, pictures, plan)
+        cache = (
+            cache_spec(session.env.variables, session.config, choice, plan)
+            if options.cache
+            else None
+        )
+        spec = planning.load_spec(options, choice, plan, cache)
+        _say_what_is_special(solver, choice, pictures, planning.notices(options, plan, spec))
         if settings.needs_chance(options, choice.profile.sampling):
             solver.notice("votes-sampling", _votes_notice(policy))
         if options.look_again is not None and policy.looks is None:
             solver.notice("no-look-again", NO_LOOK_NOTICE)
         problem = Problem(
             question=inputs.question,
-            system=choice.profile.system if options.system is None else options.system,
+            system=settings.system_prompt(options, choice),
             bitmaps=tuple(picture.bitmap for picture in pictures),
             dialect=dialect,
         )
@@ -88,23 +105,40 @@ def run(
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
-        cache = (
-            cache_spec(session.env.variables, session.config, choice, plan)
-            if options.cache
-            else None
-        )
-        spec = planning.load_spec(options, choice, plan, cache)
         record = solver.solve(spec, problem, about)
-        if save is not None:
-            save_record(save, record, [_saved(picture) for picture in pictures])
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
 
 
+def _read_inputs(session: Session, options: SolveOptions) -> Inputs:
+    is_terminal = session.env.stdin_is_terminal
+    if not options.quiet and reads_keyboard(options.arguments, stdin_is_terminal=is_terminal):
+        session.env.stderr.write(KEYBOARD_PROMPT)
+    return read_inputs(options.arguments, session.stdin_bytes, stdin_is_terminal=is_terminal)
+
+
+def _keeping(save: Path, pictures: Sequence[Picture], view: View) -> Callable[[Event], None]:
+    """Show events, and save the record whatever becomes of showing it, also that of half a run."""
+
+    def tell(event: Event) -> None:
+        try:
+            view.handle(event)
+        finally:
+            if isinstance(event, Solved | CutOff):
+                save_record(save, event.record, [_saved(picture) for picture in pictures])
+        if isinstance(event, CutOff):
+            view.handle(Notice("saved-unfinished", f"what was said until now is in {save}"))
+
+    return tell
+
+
 def _say_what_is_special(
-    solver: Solver, choice: ModelChoice, pictures: Sequence[Picture], plan: RunPlan
+    solver: Solver,
+    choice: ModelChoice,
+    pictures: Sequence[Picture],
+    planned: Iterable[tuple[str, str]],
 ) -> None:
     """Notices about this run that a person should have before waiting for it."""
-    for notice in plan.sacrifices:
+    for notice in planned:
         solver.notice(*notice)
     for picture in pictures:
         if picture.is_blank:

@@ -1,17 +1,16 @@
 """What a person fixes of a plan: --kv-type, --n-gpu-layers, --device and --votes, checked."""
 
-from qvq_cli.engine.protocol import KvType
+from qvq_cli.cli.choices import parse_gpu_layers, parse_kv_type
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.run_plan import Wishes
 
 N_CHAINS_MAX = 64
 """Chains that can vote; the paper on self-consistency saw little change beyond 40."""
-KV_TYPES: dict[str, KvType | None] = {"auto": None, "f16": "f16", "q8_0": "q8_0"}
 
 
 def make_wishes(kv_type: str, n_gpu_layers: str, device: str | None) -> Wishes:
     """What was typed for a plan. Raises: UsageError."""
-    return Wishes(_kv_type(kv_type), _gpu_layers(n_gpu_layers), device)
+    return Wishes(parse_kv_type(kv_type), parse_gpu_layers(n_gpu_layers), device)
 
 
 def check_votes(n_chains: int) -> int:
@@ -23,25 +22,3 @@ def check_votes(n_chains: int) -> int:
             reference="bad-votes",
         )
     return n_chains
-
-
-def _kv_type(typed: str) -> KvType | None:
-    if typed.lower() not in KV_TYPES:
-        raise UsageError(
-            f"--kv-type can't be {typed!r}",
-            hint=f"choose one of {', '.join(KV_TYPES)}",
-            reference="bad-kv-type",
-        )
-    return KV_TYPES[typed.lower()]
-
-
-def _gpu_layers(typed: str) -> int | None:
-    if typed == "auto":
-        return None
-    if not typed.removeprefix("-").isdecimal():
-        raise UsageError(
-            f"--n-gpu-layers can't be {typed!r}",
-            hint="give a number of layers, 0 for none, -1 for all, or auto",
-            reference="bad-gpu-layers",
-        )
-    return int(typed)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
@@ -91,7 +91,9 @@ class WorkerEngine:
         try:
             return self._load(spec, on_progress)
         except WorkerDied as death:
-            return self._load(self._restart_cautiously(death), on_progress)
+            spec = self._restart_cautiously(death)
+            with _explained():
+                return self._load(spec, on_progress)
 
     def prefill(
         self,
@@ -113,11 +115,12 @@ class WorkerEngine:
         }
         while True:
             try:
-                done = self._call(request, pixels, on_progress)
+                done = self._attempt(request, pixels, on_progress)
                 break
             except WorkerDied as death:
                 spec = self._restart_cautiously(death)
-                self._load(spec, on_progress)
+                with _explained():
+                    self._load(spec, on_progress)
         return Prefilled(**{**done, "image_tokens": tuple(done["image_tokens"])})
 
     def decode(self, n_max: int) -> Generator[Piece]:
@@ -137,21 +140,22 @@ class WorkerEngine:
         is_counted: Callable[[Item], bool],
     ) -> Generator[Item]:
         """Have something decoded, and on an early close have what wasn't taken undone."""
-        self._send(request)
         n_taken = 0
-        at_end = False
-        try:
-            while True:
-                header, payload = self._receive()
-                if header["re"] == "end":
-                    at_end = True
-                    return
-                for item in unpack(header, payload):
-                    n_taken += is_counted(item)
-                    yield item
-        finally:
-            if not at_end and self._process.poll() is None:
-                self._stop(n_taken)
+        with _explained():
+            self._send(request)
+            try:
+                while True:
+                    header, payload = self._receive()
+                    if header["re"] == "end":
+                        return
+                    for item in unpack(header, payload):
+                        n_taken += is_counted(item)
+                        yield item
+            except GeneratorExit:
+                # Anything else, Ctrl-C above all, may have come in the middle of a frame.
+                if self._process.poll() is None:
+                    self._stop(n_taken)
+                raise
 
     def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
@@ -209,15 +213,16 @@ class WorkerEngine:
         wait for ever for room in a full pipe.
         """
         stream = cast(BinaryIO, self._process.stderr)
-        is_passed_on = self._verbose
+        # None where this program was started without a stderr (`2>&-`).
+        log = sys.stderr.buffer if self._verbose and sys.stderr is not None else None
         for line in stream:
             self._stderr_tail.append(line.decode("utf-8", "replace").rstrip())
-            if is_passed_on:
+            if log is not None:
                 try:
-                    sys.stderr.buffer.write(line)
-                    sys.stderr.buffer.flush()
+                    log.write(line)
+                    log.flush()
                 except OSError:
-                    is_passed_on = False
+                    log = None
 
     def _restart_cautiously(self, death: "WorkerDied") -> LoadSpec:
         """Start again with what crashes less, or raise what the death means.
@@ -245,13 +250,18 @@ class WorkerEngine:
     # frames
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
-        done = self._call({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
+        done = self._attempt({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
         return ModelInfo(**done)
 
-    def _call(
+    def _call(self, request: Header) -> Header:
+        """Send a request and wait for its "done". Returns: what came with it."""
+        with _explained():
+            return self._attempt(request)
+
+    def _attempt(
         self, request: Header, payload: bytes = b"", on_progress: OnProgress | None = None
     ) -> Header:
-        """Send a request and wait for its "done". Returns: what came with it."""
+        """As _call. Raises: WorkerDied: for who can try again."""
         self._send(request, payload)
         while True:
             header, _ = self._receive()
@@ -296,13 +306,22 @@ class WorkerEngine:
         return WorkerDied(returncode, explain_death(returncode, list(self._stderr_tail), was_oom))
 
 
-class WorkerDied(EngineDiedError):
-    """The worker ended on its own; `error` is what to tell people."""
+class WorkerDied(Exception):
+    """The worker ended on its own; `error` is what to tell people when nothing else helps."""
 
     def __init__(self, returncode: int, error: QvqError) -> None:
-        super().__init__(error.message, hint=error.hint, reference=error.reference)
+        super().__init__(error.message)
         self.returncode = returncode
         self.error = error
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Let a death that nobody answers leave this module as what it means."""
+    try:
+        yield
+    except WorkerDied as death:
+        raise death.error from death
 
 
 def cautious(spec: LoadSpec) -> LoadSpec:
@@ -325,7 +344,8 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
         "free some memory, or use a smaller quant, --max-thinking or --image-tokens-max; "
         "with a GPU, fewer --n-gpu-layers"
     )
-    if was_oom:
+    # Another program's death for memory explains nothing: the system kills by SIGKILL alone.
+    if was_oom and returncode == KILLED:
         return DoesNotFitError(
             "the system ran out of memory and killed the model", hint=smaller, reference="oom-kill"
         )

@@ -72,6 +72,11 @@ class Config:
         value = self.values.get(key)
         return None if value is None else str(value)
 
+    def where(self, key: str) -> str:
+        """The file and the line that set a key, for messages about its value."""
+        assert self.path is not None
+        return f"{self.path}{_line(self.path.read_text('utf-8'), key)}"
+
 
 def config_path(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
     """Where the config file is looked for: QVQ_CONFIG, else the platform's own place."""

@@ -37,6 +37,17 @@ def physical_cores() -> int:
     return int(cores)
 
 
+def logical_cpus() -> int:
+    """CPUs this process may use; of more threads, some wait while the others wait for them."""
+    if sys.platform.startswith("linux"):
+        return min([len(os.sched_getaffinity(0)), *_cgroup_cores(_CGROUP_ROOT, _PROC)])
+    if sys.platform == "win32":
+        import psutil
+
+        return len(psutil.Process().cpu_affinity())
+    return os.cpu_count() or 1
+
+
 def cpu_has_amx() -> bool:
     """Whether llama.cpp would repack weights into AMX tiles; only Linux builds do."""
     try:

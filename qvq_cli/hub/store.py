@@ -6,12 +6,13 @@ of installed models, then in the Hugging Face cache, where other tools may have 
 are missing, the error says what to type. Nothing here uses the network.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from qvq_cli.errors import DataError, InputNotFoundError, UnavailableError, UsageError
+from qvq_cli.errors import ConfigError, DataError, InputNotFoundError, UnavailableError, UsageError
 from qvq_cli.hub.catalog import (
     EMBEDDED,
     CatalogEntry,
@@ -35,6 +36,8 @@ from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
 
 Origin = Literal["option", "environment", "config", "installed", "embedded"]
+NOT_INSTALLED = "not-installed"
+"""The reference of errors about a model that could be pulled."""
 _DEFAULT_QUANT = "Q4_K_M"
 
 
@@ -61,15 +64,19 @@ class ModelChoice:
 
     @property
     def files(self) -> tuple[tuple[str, str | None], ...]:
-        """Names of all files, with the sha256 of those that were verified."""
-        known: dict[str, str | None] = {}
+        """Names of all files, with the sha256 of those that were verified.
+
+        None for a file that was only named: hashing 49 GB would take minutes before every run.
+        """
+        known: dict[Path, str | None] = {}
         if self.is_embedded and self.entry:
+            folder = (models_dir() / EMBEDDED).resolve()
             listed = (self.entry.mmproj, *self.entry.quants[self.quant])
-            known = {file.name: file.sha256 for file in listed}
+            known = {folder / file.name: file.sha256 for file in listed}
         elif self.installed:
-            known = {file.path.name: file.sha256 for file in self.installed.files}
+            known = {file.path.resolve(): file.sha256 for file in self.installed.files}
         paths = (*self.pair.model.parts, *self.pair.mmproj.parts)
-        return tuple((path.name, known.get(path.name)) for path in paths)
+        return tuple((path.name, known.get(path.resolve())) for path in paths)
 
 
 class _Wanted(NamedTuple):
@@ -98,20 +105,23 @@ def resolve_model(
         UnavailableError: the model isn't on this machine, or there is none of that name.
         InputNotFoundError: no such file, or no mmproj for it.
         GgufError: a file can't be used. DataError: an installed file was changed or is gone.
-        UsageError: hf: is followed by no repository. ConfigError: the list of installed models.
+        UsageError: hf: is followed by no repository.
+        ConfigError: the list of installed models; QVQ_MODEL or the config file names no model.
     """
     wanted = _wanted(model, mmproj, environ, config)
-    if isinstance(wanted.model, Installed):
-        located = _locate_installed(wanted.model)
-    else:
-        located = _locate(wanted.model, environ)
-    file = read_gguf(located.model)
-    if wanted.mmproj is not None:
-        pair = check_pair(file, read_gguf(expand_home(Path(wanted.mmproj))))
-    elif located.mmprojs is not None:
-        pair = pair_with_best(file, located.mmprojs)
-    else:
-        pair = pair_with_sibling(file)
+    with _blaming(wanted.origin, config, "model"):
+        if isinstance(wanted.model, Installed):
+            located = _locate_installed(wanted.model)
+        else:
+            located = _locate(wanted.model, environ)
+        file = read_gguf(located.model)
+    with _blaming("option" if mmproj else wanted.origin, config, "mmproj"):
+        if wanted.mmproj is not None:
+            pair = check_pair(file, read_gguf(expand_home(Path(wanted.mmproj))))
+        elif located.mmprojs is not None:
+            pair = pair_with_best(file, located.mmprojs)
+        else:
+            pair = pair_with_sibling(file)
     identity = identify(pair)
     return ModelChoice(
         name=identity.name,
@@ -123,6 +133,28 @@ def resolve_model(
         is_embedded=file.path.resolve().parent == models_dir() / EMBEDDED,
         installed=located.installed,
     )
+
+
+@contextmanager
+def _blaming(origin: Origin, config: Config, key: str) -> Iterator[None]:
+    """Say of a model that nobody typed where its name stands.
+
+    Raises: ConfigError: there is no such model. UnavailableError: there is, but not here.
+    """
+    try:
+        yield
+    except (UnavailableError, InputNotFoundError, UsageError) as error:
+        if origin == "environment":
+            where, reference = "QVQ_MODEL", "bad-variable"
+        elif origin == "config":
+            where = config.where(key if key in config.values else "model")
+            reference = "bad-config-value"
+        else:
+            raise
+        message = f"{where}: {error.message}"
+        if error.reference == NOT_INSTALLED:
+            raise UnavailableError(message, hint=error.hint, reference=NOT_INSTALLED) from error
+        raise ConfigError(message, hint=error.hint, reference=reference) from error
 
 
 def _wanted(
@@ -175,8 +207,17 @@ def _locate(model: str, environ: Mapping[str, str]) -> _Located:
             reference="no-such-model",
         )
     if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
-        return _Located(path)
+        return _Located(path, installed=_installed_with(path, environ))
     raise unknown_name(model)
+
+
+def _installed_with(path: Path, environ: Mapping[str, str]) -> Installed | None:
+    """The installed model that a file belongs to, where it is still what was verified."""
+    path = path.resolve()
+    for installed in list_installed(environ):
+        if installed.problem is None and installed.model_path.resolve() == path:
+            return installed
+    return None
 
 
 def _locate_entry(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
@@ -247,7 +288,7 @@ def _not_installed(entry: CatalogEntry, quant: str) -> UnavailableError:
         f"{entry.title}{' ' if quant else ''}{quant} is not on this machine"
         + ("" if n_bytes is None else f" ({size(n_bytes)} to download)"),
         hint=f"qvq pull {entry.name}" + (f" --quant {quant}" if quant else ""),
-        reference="not-installed",
+        reference=NOT_INSTALLED,
     )
 
 
@@ -257,5 +298,5 @@ def _not_cached(repo: str, quant: str, there: Iterable[str]) -> UnavailableError
         f"{quant + ' of ' if quant else ''}{repo} is not on this machine with its mmproj"
         + (f"; there is {found}" if found else ""),
         hint=f"qvq pull hf:{repo}" + (f":{quant}" if quant else ""),
-        reference="not-installed",
+        reference=NOT_INSTALLED,
     )

@@ -31,8 +31,8 @@ Kind = Literal[
 class Piece(NamedTuple):
     """A stretch of output.
 
-    kind "end" is a space that only ended a command. `wrapped` is how the
-    piece reads where its bare text would be ambiguous: 1/2 before x is (1/2)x.
+    kind "end" is a space that only ended a command. `wrapped` is how the piece reads where its bare
+    text would be ambiguous: 1/2 before x is (1/2)x.
     """
 
     text: str

@@ -59,8 +59,8 @@ class Policy:
 
     @property
     def reserve(self) -> Reserve:
-        """KV cells to keep free after the prompt: always an answer, and thinking with its looks if
-        there is room."""
+        """KV cells to keep free after the prompt: for an answer always, at best for thinking and
+        its looks."""
         n_answer = self.max_answer_tokens + N_CONCLUSION
         n_looking = self.n_looks * self.looks.n_cells if self.looks else 0
         return Reserve(n_answer, n_answer + self.n_thinking + n_looking, self.n_chains)
@@ -198,6 +198,13 @@ class Chain:
             self._end()
         else:
             self._conclude(*_out_of_room(self.reasoning_tokens))
+
+    def cut_off(self) -> None:
+        """The run can't go on: settle what was said so far, telling nobody."""
+        self.finish = Finish.ABORTED
+        self._control.can_conclude = False
+        self._is_over = True
+        self.transcript.finish()
 
     def appended(self, conclusion: Conclusion) -> None:
         """The conclusion is in the KV cache."""

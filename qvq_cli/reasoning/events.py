@@ -1,7 +1,8 @@
 """What a run tells while it goes, and the record it leaves.
 
-Events are facts in the order they happened; how they look is ui's business. `Solved` is always the
-last and carries the `Record`, from which --json and --save are made.
+Events are facts in the order they happened; how they look is ui's business. The last is `Solved`,
+or `CutOff` where the run can't go on; both carry the `Record`, from which --json and --save are
+made.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +12,11 @@ from qvq_cli.engine.protocol import Sampling, Stage
 
 
 class Finish(StrEnum):
-    """Why the reasoning stopped. Only CONCLUDED is the model's own doing."""
+    """Why the reasoning stopped. Only CONCLUDED is the model's own doing.
+
+    ABORTED: the whole run was cut off, in the reasoning or in the answer: a second Ctrl-C, a
+    signal, a dead worker, nobody left to read.
+    """
 
     CONCLUDED = "concluded"
     BUDGET = "budget"
@@ -21,6 +26,7 @@ class Finish(StrEnum):
     LENGTH = "length"
     CUT = "cut"
     """Only of one chain among several: the vote was decided without it."""
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Usage:
     """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again.
 
     cached_tokens of the prompt's, and cached_images of the pictures, were not computed in this run
-    but found in the cache.
+    but found in the cache. drafted and accepted stay 0 in a run that was cut off.
     """
 
     image_tokens: int = 0
@@ -58,8 +64,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds, and tokens per second for decode_tps. ttft_s counts from the start of the
-    process."""
+    """Seconds, and tokens per second for decode_tps.
+
+    ttft_s and total_s count from the start of the process.
+    """
 
     load_s: float = 0.0
     image_s: float = 0.0
@@ -71,7 +79,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """files: (file name, sha256 or None where it wasn't computed) of the GGUF files."""
+    """files: (file name, sha256 or None where nothing has verified it) of the GGUF files."""
 
     name: str
     quant: str
@@ -253,6 +261,13 @@ class Solved:
     record: Record
 
 
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """What was said until the run had to stop; the error that stopped it follows."""
+
+    record: Record
+
+
 Event = (
     Notice
     | Progress
@@ -265,4 +280,5 @@ Event = (
     | InChain
     | Voted
     | Solved
+    | CutOff
 )

@@ -7,18 +7,30 @@ answer is part of the context from the start, so every run that thinks can also 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, Piece, Prefilled, Round, Stage
+from qvq_cli.engine.protocol import (
+    Bitmap,
+    DraftCounts,
+    Engine,
+    LoadSpec,
+    Piece,
+    Prefilled,
+    Round,
+    Stage,
+)
+from qvq_cli.errors import QvqError
 from qvq_cli.reasoning.boundary import Conclusion
 from qvq_cli.reasoning.chain import Chain, Decode, Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     ChainEvent,
+    CutOff,
     Event,
+    Finish,
     ImageUsed,
     InChain,
     ModelUsed,
@@ -85,16 +97,29 @@ class Solver:
     def solve(self, spec: LoadSpec, problem: Problem, about: About) -> Record:
         """Load the model and run the problem; once for each Solver.
 
-        Raises: whatever the engine raises. A run that only fails to reach an answer is no error:
-        its Record has answer None.
+        Raises: whatever the engine raises, after telling what was said until then. A run that only
+        fails to reach an answer is no error: its Record has answer None.
         """
         info = self._engine.load(spec, self._progress)
         prefilled = self._prefill(problem)
+        controls = [self._control]
         if self._policy.n_chains > 1:
-            chain, votes = self._vote(problem, prefilled)
-        else:
-            chain, votes = self._make_chain(problem, prefilled, self._control, self._tell), None
-            self._run(chain)
+            controls = [Control() for _ in range(self._policy.n_chains)]
+        chains = self._make_chains(problem, prefilled, controls)
+        votes: Votes | None = None
+        try:
+            if len(chains) > 1:
+                chain, votes = self._vote(problem, chains, controls)
+            else:
+                (chain,) = chains
+                self._run(chain)
+        except BaseException as error:  # whatever it was, what has been said is worth keeping
+            chain = chains[0]
+            chain.cut_off()
+            if isinstance(error, QvqError):
+                self._notices.append(Notice(error.reference, error.message))
+            self._tell(CutOff(self._record(problem, chain, None, about, info.load_s, prefilled)))
+            raise
         record = self._record(problem, chain, votes, about, info.load_s, prefilled)
         self._tell(Solved(record))
         return record
@@ -117,30 +142,27 @@ class Solver:
             keep_pictures=self._policy.looks is not None,
         )
 
-    def _make_chain(
-        self,
-        problem: Problem,
-        prefilled: Prefilled,
-        control: Control,
-        tell: Callable[[ChainEvent], None],
-    ) -> Chain:
-        return Chain(
-            problem.dialect,
-            question_language(problem.question),
-            self._policy,
-            prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
-            control,
-            tell,
-            self._expected_look_s(prefilled),
-        )
-
-    def _vote(self, problem: Problem, prefilled: Prefilled) -> tuple[Chain, Votes]:
-        """Run all chains. Returns: the one that stands for the run, the first where none won."""
-        controls = [Control() for _ in range(self._policy.n_chains)]
-        chains = [
-            self._make_chain(problem, prefilled, control, self._tell_of(i))
+    def _make_chains(
+        self, problem: Problem, prefilled: Prefilled, controls: Sequence[Control]
+    ) -> list[Chain]:
+        """A chain for each control."""
+        return [
+            Chain(
+                problem.dialect,
+                question_language(problem.question),
+                self._policy,
+                prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
+                control,
+                self._tell_of(i) if len(controls) > 1 else self._tell,
+                self._expected_look_s(prefilled),
+            )
             for i, control in enumerate(controls)
         ]
+
+    def _vote(
+        self, problem: Problem, chains: Sequence[Chain], controls: Sequence[Control]
+    ) -> tuple[Chain, Votes]:
+        """Run all chains. Returns: the one that stands for the run, the first where none won."""
 
         def watch(rounds: Iterable[Round]) -> Iterable[Round]:
             return self._clock.time(rounds, len)
@@ -201,12 +223,16 @@ class Solver:
         from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile
 
         transcript = chain.transcript
-        drafts = self._engine.draft_counts()
+        if chain.finish is Finish.ABORTED:  # the engine may be gone, and half an answer is none
+            answer, drafts = None, DraftCounts(0, 0)
+        else:
+            answer = extract_answer(transcript.answer, transcript.reasoning, problem.dialect)
+            drafts = self._engine.draft_counts()
         now = time.perf_counter()
         return Record(
             question=problem.question,
             system=problem.system,
-            answer=extract_answer(transcript.answer, transcript.reasoning, problem.dialect),
+            answer=answer,
             answer_text=transcript.answer.strip(),
             reasoning=transcript.reasoning.strip(),
             finish=chain.finish,

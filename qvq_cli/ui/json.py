@@ -8,20 +8,22 @@ Of several chains that vote, events say which it was (`"chain": 2`, from 0).
 import json
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from typing import Any
 
 from qvq_cli import __version__
 from qvq_cli.errors import QvqError
-from qvq_cli.reasoning.events import Event, InChain, Record, Solved, Votes
+from qvq_cli.reasoning.events import CutOff, Event, InChain, Progress, Record, Solved, Votes
 from qvq_cli.ui.clean import without_surrogates
 from qvq_cli.ui.plain import FormatAnswer, as_written
 from qvq_cli.ui.streams import Environment, OutputStream
 
 SCHEMA = 1
 _SECONDS_DIGITS = 3
-_SHARE_DIGITS = 4
+_SHARE_DIGITS = 3
+_SHARE_STEP = 0.05
+_AGREEMENT_DIGITS = 4
 _CAMEL_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -61,7 +63,7 @@ def _votes_object(votes: Votes) -> dict[str, Any]:
         "n_chains": len(votes.chains),
         "n_finished": votes.n_finished,
         "agreed": votes.agreed,
-        "agreement": round(votes.agreement, _SHARE_DIGITS),
+        "agreement": round(votes.agreement, _AGREEMENT_DIGITS),
         "winner": votes.winner,
         "counts": [asdict(count) for count in votes.counts],
         "chains": [
@@ -80,11 +82,17 @@ def _votes_object(votes: Votes) -> dict[str, Any]:
     }
 
 
-def error_object(error: QvqError) -> dict[str, Any]:
-    """What `--json` prints when the run ended in an error."""
+def error_object(error: QvqError, record: Record | None = None) -> dict[str, Any]:
+    """What `--json` prints when the run ended in an error.
+
+    Args: record: what there was until then, or a whole one whose answer couldn't be shown as asked:
+        its keys are there too, `answer` null.
+    """
+    known: dict[str, Any] = {"schema": SCHEMA, "version": __version__}
+    if record is not None:
+        known = {**result_object(record), "answer": None}
     return {
-        "schema": SCHEMA,
-        "version": __version__,
+        **known,
         "error": {
             "reference": error.reference,
             "message": error.message,
@@ -105,15 +113,18 @@ class JsonSink:
     def __init__(self, env: Environment, format_answer: FormatAnswer | None):
         self._stdout = env.stdout
         self._format_answer = format_answer
+        self._record: Record | None = None
         self._is_done = False
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Solved | CutOff):
+            self._record = event.record
         if isinstance(event, Solved):
             self._write_once(result_object(event.record, self._format_answer))
 
     def error(self, error: QvqError) -> None:
         """Print the error, unless the result is out already (a --save that failed after it)."""
-        self._write_once(error_object(error))
+        self._write_once(error_object(error, self._record))
 
     def _write_once(self, value: dict[str, Any]) -> None:
         if not self._is_done:
@@ -122,13 +133,27 @@ class JsonSink:
 
 
 class JsonLinesSink:
-    """`--jsonl`: each event (`"event": "reasoning_delta"`) as it happens, then result or error."""
+    """`--jsonl`: each event (`"event": "reasoning_delta"`) as it happens, then result or error.
+
+    llama.cpp tells the progress of every tensor; at most one line for 5 % of a stage goes out.
+    """
 
     def __init__(self, env: Environment, format_answer: FormatAnswer | None):
         self._stdout = env.stdout
         self._format_answer = format_answer
+        self._record: Record | None = None
+        self._progress: Progress | None = None
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Solved | CutOff):
+            self._record = event.record
+        if isinstance(event, CutOff):
+            return  # the error that follows brings it along
+        if isinstance(event, Progress):
+            if not self._is_worth_a_line(event):
+                return
+            self._progress = event
+            event = replace(event, share=round(event.share, _SHARE_DIGITS))
         if isinstance(event, Solved):
             body = {"event": "result", **result_object(event.record, self._format_answer)}
         elif isinstance(event, InChain):
@@ -137,8 +162,17 @@ class JsonLinesSink:
             body = {"event": _name(event), **asdict(event)}
         _write_line(self._stdout, body)
 
+    def _is_worth_a_line(self, now: Progress) -> bool:
+        """Each stage's beginning and end, and between them whole steps only."""
+        last = self._progress
+        if last is None or last.stage != now.stage:
+            return True
+        if now.share >= 1.0:
+            return last.share < 1.0
+        return now.share - last.share >= _SHARE_STEP
+
     def error(self, error: QvqError) -> None:
-        _write_line(self._stdout, {"event": "error", **error_object(error)})
+        _write_line(self._stdout, {"event": "error", **error_object(error, self._record)})
 
 
 def _name(event: Event) -> str:

@@ -42,6 +42,7 @@ class PlainNarrator:
     def __init__(self, env: Environment, *, full: bool):
         self._stderr = env.stderr
         self._full = full
+        self.tells_reasoning, self.tells_answer = full, False
         self._is_mid_line = False
         self._stage: str | None = None
 

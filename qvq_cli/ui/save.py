@@ -28,7 +28,7 @@ def check_save_path(path: Path) -> None:
     if path.suffix.lower() not in _RENDERERS:
         raise UsageError(
             f"--save can't write '{path}': a record is Markdown, HTML or JSON",
-            hint=f"name it {path.with_suffix('.html').name if path.name else 'run.html'}"
+            hint=f"name it {path.with_suffix('.html') if path.name else path / 'run.html'}"
             " (or .md, .json)",
             reference="save-format",
         )

@@ -8,6 +8,8 @@ from qvq_cli.ui.clean import clean
 from qvq_cli.ui.pictures import Picture
 from qvq_cli.ui.wording import image_line, no_answer, settings
 
+_TITLE_CHARS = 80
+
 # The policy is a second wall behind the escaping: a browser runs and fetches nothing for this page.
 _PAGE = """<!DOCTYPE html>
 <html>
@@ -58,7 +60,7 @@ td {{ padding: .1rem 1rem .1rem 0; vertical-align: top; overflow-wrap: anywhere;
 def to_html(record: Record, pictures: Sequence[Picture]) -> str:
     answer = no_answer(record).message if record.answer is None else record.answer.text
     return _PAGE.format(
-        title=_escape(record.question[:80]) or "qvq",
+        title=_escape(" ".join(record.question.split())[:_TITLE_CHARS]) or "qvq",
         figures="\n".join(_figures(record, pictures)),
         question=_escape(record.question),
         answer=_math(answer),

@@ -55,7 +55,7 @@ class TerminalNarrator:
         self, env: Environment, *, full: bool, clock: Callable[[], float] = time.monotonic
     ):
         self._columns = env.stderr.columns
-        self._full = full
+        self._full = self.tells_reasoning = self.tells_answer = full
         self._region = LiveRegion(make_console(env.stderr, env), self._columns)
         self._status = Status(clock)
         self._flow = TextFlow(self._columns())

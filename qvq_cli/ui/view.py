@@ -13,7 +13,8 @@
 
 --quiet decides about stderr and the other options about stdout, so they combine: `--answer-only
 --quiet` is the bare answer and, if it comes to that, an error. Errors are always told on stderr;
-with --json and --jsonl on stdout as well. A run without an answer is told as an error.
+with --json and --jsonl on stdout as well, beside what the model had said by then. A run without an
+answer is told as an error.
 
 A terminal is drawn on only if it can move its cursor (TERM=dumb can't), and each stream is judged
 alone: `qvq ... | tee` still shows reasoning live. Colours follow NO_COLOR. Of several chains that
@@ -80,7 +81,13 @@ class View(Protocol):
 
 
 class Narrator(Protocol):
-    """Tells the story of a run on stderr."""
+    """Tells the story of a run on stderr.
+
+    tells_reasoning, tells_answer: whether it shows what the model writes there as it comes.
+    """
+
+    tells_reasoning: bool
+    tells_answer: bool
 
     def handle(self, event: Event | Shown) -> None: ...
 
@@ -166,7 +173,13 @@ class _StreamView:
         if self._narrator is not None:
             self._narrator.settle(is_answered=record.answer is not None)
         if record.answer is None:
-            render_error(no_answer(record), self._env)
+            render_error(no_answer(record, is_told=self._has_told_end_of(record)), self._env)
+
+    def _has_told_end_of(self, record: Record) -> bool:
+        if self._narrator is None:
+            return False
+        has_answer = bool(record.answer_text.strip())
+        return self._narrator.tells_answer if has_answer else self._narrator.tells_reasoning
 
     def __enter__(self) -> Self:
         return self

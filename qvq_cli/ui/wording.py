@@ -18,8 +18,20 @@ _NO_ANSWER_BECAUSE = {
     Finish.DEADLINE: "the time was up and the model gave none when asked",
     Finish.LOOP: "the model went round in circles and gave none when asked",
     Finish.INTERRUPTED: "the run was interrupted and the model gave none when asked",
-    Finish.LENGTH: "the model's context was full",
+    Finish.LENGTH: "the room for it was used up",
     Finish.CUT: "the vote was decided without it",
+    Finish.ABORTED: "the run was cut off",
+}
+_MORE_THINKING = "allow more with --max-thinking, or put the question in other words"
+_NO_ANSWER_HINTS = {
+    Finish.CONCLUDED: "put the question in other words, or ask another model with --model",
+    Finish.BUDGET: _MORE_THINKING,
+    Finish.DEADLINE: _MORE_THINKING,
+    Finish.LOOP: "put the question in other words, or try --temperature 0.7 and another --seed",
+    Finish.INTERRUPTED: "let it think longer, or put the question in other words",
+    Finish.LENGTH: "--max-answer gives the answer more room, --image-tokens-max the picture less",
+    Finish.CUT: _MORE_THINKING,
+    Finish.ABORTED: "run it again",
 }
 
 
@@ -140,7 +152,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
     usage, cached = record.usage, from_cache(record)
     rows = [
         ("model", f"{record.model.name} {record.model.quant}".strip()),
-        *((f"sha256 of {name}", sha256 or "not computed") for name, sha256 in record.model.files),
+        *((f"sha256 of {name}", sha256 or "not verified") for name, sha256 in record.model.files),
         ("sampling", chosen),
         ("system", record.system),
         *([] if record.votes is None else _vote_rows(record.votes)),
@@ -173,14 +185,15 @@ def _times(n: int) -> str:
     return f"{n} time{'' if n == 1 else 's'}"
 
 
-def no_answer(record: Record) -> NoAnswerError:
-    """What to say of a record whose answer is None, with the model's last words."""
+def no_answer(record: Record, *, is_told: bool = False) -> NoAnswerError:
+    """What to say of a record whose answer is None, with the model's last words.
+
+    Args: is_told: they are on the screen already.
+    """
     message = f"no answer was reached: {_NO_ANSWER_BECAUSE[record.finish]}"
     last_words = record.answer_text.strip() or record.reasoning.strip()
-    if last_words:
+    if last_words and not is_told:
         cut = len(last_words) > _LAST_WORDS_CHARS
         last_words = ("…" if cut else "") + last_words[-_LAST_WORDS_CHARS:].lstrip()
         message += f"\nthe model's last words: {last_words}"
-    return NoAnswerError(
-        message, hint="allow more with --max-thinking, or put the question in other words"
-    )
+    return NoAnswerError(message, hint=_NO_ANSWER_HINTS[record.finish])

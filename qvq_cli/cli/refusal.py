@@ -1,0 +1,69 @@
+"""Values that are refused while the command line is read, and whose words they were.
+
+Typer takes a value from what was typed, from an environment variable or from the config file, and
+blames the option in any case. Here a value that nobody typed becomes a ConfigError that names the
+variable or the file, and anything else an error of the shape that all others have.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import typer
+
+from qvq_cli.cli.session import Session
+from qvq_cli.errors import ConfigError, QvqError, UsageError
+
+TyperRefusal = cast(type[Exception], typer.BadParameter.__base__)
+"""Whatever Typer finds wrong with a command line; Typer exports only this leaf of its tree."""
+
+Callback = Callable[[typer.Context, typer.CallbackParam, str | None], str | None]
+
+
+def checked(check: Callable[[str], object]) -> Callback:
+    """An option's callback that refuses a value as soon as it is read.
+
+    Args: check: raises UsageError for what can't be meant; what it returns is made again later.
+    """
+
+    def callback(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                check(value)
+            except UsageError as error:
+                raise _elsewhere(error.message, error.hint, ctx, param) or error from None
+        return value
+
+    return callback
+
+
+def explain(refusal: Exception) -> QvqError | None:
+    """Typer's refusal in our words; None where help has been shown instead of an error."""
+    if type(refusal).__name__ == "NoArgsIsHelpError":  # Typer itself knows it by its name
+        return None
+    found = cast(Any, refusal)
+    ctx = found.ctx
+    if ctx is not None and getattr(found, "param", None) is not None:
+        elsewhere = _elsewhere(found.message, None, ctx, found.param)
+        if elsewhere is not None:
+            return elsewhere
+    words = str(found.format_message()).rstrip(".")
+    hint = f"{ctx.command_path} --help" if ctx is not None else None
+    return UsageError(words[:1].lower() + words[1:], hint=hint)
+
+
+def _elsewhere(
+    message: str, hint: str | None, ctx: typer.Context, param: typer.CallbackParam
+) -> ConfigError | None:
+    """The error of a value that comes from a variable or the config file; None if it was typed."""
+    source = ctx.get_parameter_source(param.name or "")
+    words = message.rstrip(".")
+    if source is not None and source.name == "ENVIRONMENT":
+        return ConfigError(f"{param.envvar}: {words}", hint=hint, reference="bad-variable")
+    if source is not None and source.name == "DEFAULT_MAP":
+        session: Session = ctx.obj
+        key = (param.name or "").replace("_", "-")
+        where = session.config.where(key)
+        words = words.replace(f"--{key}", key)
+        message = words if key in words else f"{key}: {words}"
+        return ConfigError(f"{where}: {message}", hint=hint, reference="bad-config-value")
+    return None

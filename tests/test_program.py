@@ -326,7 +326,7 @@ def test_asked_to_end(tmp_path: Path, number: signal.Signals) -> None:
         cut_off_while_it_thinks(process, lambda: process.send_signal(number))
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + number
-    assert f"qvq: error: ended by {number.name}" in err.decode()
+    assert f"qvq: ended by {number.name}" in err.decode()
     assert b"Traceback" not in err
     assert json.loads(out.splitlines()[-1])["error"]["exit_code"] == 128 + number
     saved_half(tmp_path / "run.json")
@@ -389,7 +389,7 @@ def test_what_was_said_is_kept_after_the_second_ctrl_c(tmp_path: Path) -> None:
     with on_terminal(*LONG, "--max-answer", "3000", "--save", str(save)) as program:
         program.wait_for("tokens ·")
         program.press_ctrl_c()
-        program.wait_for("interrupted")
+        time.sleep(0.05)  # a signal that is still waiting would swallow the next
         program.press_ctrl_c()
         assert program.finish() == 130
     saved_half(save)

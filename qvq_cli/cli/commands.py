@@ -64,6 +64,7 @@ _register(model_commands.verify, panel=MODELS)
 _register(model_commands.import_, "import", MODELS, needs_arguments=True)
 _register(model_commands.rm, panel=MODELS, needs_arguments=True)
 _register(model_commands.plan, panel=MACHINE)
+_register(model_commands.bench, panel=MACHINE)
 _register_cache()
 _register(model_commands.doctor, panel=MACHINE)
 
@@ -88,4 +89,4 @@ def options(
         for key, value in session.config.values.items()
         if key not in ("model", "mmproj")
     }
-    ctx.default_map = {"solve": defaults, "plan": defaults}
+    ctx.default_map = {"solve": defaults, "plan": defaults, "bench": defaults}

@@ -299,6 +299,7 @@ def test_an_abandoned_pull_is_listed_and_removed(
         ("import", ("PATH", "--copy", "--link")),
         ("rm", ("--yes", "frees")),
         ("plan", ("--max-thinking", "--image-tokens-max", "--kv-type", "71")),
+        ("bench", ("--seconds", "--plot", "--json", "Ctrl-C ends the measuring", "71")),
         ("doctor", ("--offline", "--json", "0 only when a solve would work")),
     ],
 )

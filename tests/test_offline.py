@@ -95,6 +95,7 @@ def test_the_namespace_and_the_hook_work(island: Island) -> None:
         ["show", "qvq-72b-preview"],
         ["plan"],
         ["plan", "qwen3-vl-2b-thinking"],
+        ["bench", "nano", "--seconds", "0"],
         ["verify"],
         ["import", str(FILES["nano-q8_0.gguf"])],
         ["--version"],

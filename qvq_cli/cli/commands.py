@@ -71,6 +71,7 @@ _register(model_commands.verify, panel=MODELS)
 _register(model_commands.import_, "import", MODELS, needs_arguments=True)
 _register(model_commands.rm, panel=MODELS, needs_arguments=True)
 _register(model_commands.plan, panel=MACHINE)
+_register(model_commands.bench, panel=MACHINE)
 _register_cache()
 _register(model_commands.doctor, panel=MACHINE)
 
@@ -136,5 +137,5 @@ def options(
 ) -> None:
     session: Session = ctx.obj
     command = ctx.invoked_subcommand
-    if command in ("solve", "plan") and not session.wants_help:
+    if command in ("solve", "plan", "bench") and not session.wants_help:
         ctx.default_map = {command: _defaults(session)}

@@ -174,3 +174,34 @@ def doctor(ctx: typer.Context, offline: opt.Offline = False, json: opt.Json = Fa
     from qvq_cli.cli.doctor import run
 
     run(ctx.obj, is_offline=offline, json=json)
+
+
+def bench(
+    ctx: typer.Context,
+    model: opt.Benched = None,
+    quant: opt.Quant = None,
+    seconds: opt.Seconds = 60.0,
+    plot: opt.Plot = None,
+    n_gpu_layers: solve_opt.GpuLayers = "auto",
+    device: solve_opt.Device = None,
+    threads: solve_opt.Threads = None,
+    repack: solve_opt.Repack = True,
+    force: solve_opt.Force = False,
+    json: opt.Json = False,
+    verbose: solve_opt.Verbose = False,
+) -> None:
+    """Measure what this machine does with a model, and forecast QVQ at each of its quants.
+
+    Loading, a picture, the prompt, decoding, batches of 1 to 8 tokens and what they make of drafts
+    and votes. A model of 0.3 GB or more tells QVQ's speed by its own; with a smaller one, such as
+    nano, single matrices of QVQ's shape are timed instead. Each forecast says how it came about.
+
+    Ctrl-C ends the measuring and shows what there is by then. Ends with 71 where the model doesn't
+    fit.
+    """
+    from qvq_cli.cli.bench import BenchOptions, run
+
+    options = BenchOptions(
+        model, quant, seconds, plot, n_gpu_layers, device, threads, repack, force, verbose
+    )
+    run(ctx.obj, options, json=json)

@@ -37,6 +37,14 @@ Planned = Annotated[
         show_default=False,
     ),
 ]
+Benched = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help=f"An installed model: {_NAMES}, or FILE.gguf. Default: the one that solve would use.",
+        show_default=False,
+    ),
+]
 Paths = Annotated[
     list[Path],
     typer.Argument(
@@ -99,4 +107,22 @@ Copy = Annotated[
 Offline = Annotated[
     bool,
     typer.Option("--offline", help="Don't try to reach the Hugging Face Hub; also HF_HUB_OFFLINE."),
+]
+Seconds = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=86_400.0,
+        metavar="S",
+        help="How long to measure once the model is loaded; every part is run at least once.",
+    ),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE.svg",
+        help="Draw the speed by batch and the forecast by quant.",
+        show_default=False,
+    ),
 ]

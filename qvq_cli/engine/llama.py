@@ -567,6 +567,27 @@ class LlamaEngine:
         """See Engine.draft_counts."""
         return DraftCounts(self._drafter.drafted, self._drafter.accepted)
 
+    def time_batch(self, n_tokens: int, n_passes: int) -> tuple[float, ...]:
+        """What a pass with n_tokens behind the text takes; the text stays as it was.
+
+        A pass before them isn't counted: llama.cpp makes its graph anew for another batch size. The
+        logits for the next token are lost, so what follows is a prefill or an append.
+        Returns: seconds of each pass. Raises: PromptError: no room for so many tokens.
+        """
+        self._settle()
+        if self._n_tokens + n_tokens > self._n_ctx:
+            raise PromptError(f"no room is left in the context for a batch of {n_tokens}")
+        times = []
+        for _ in range(n_passes + 1):
+            began_s = time.perf_counter()
+            self._decode_tokens(list(range(n_tokens)), n_logits=n_tokens)
+            self._lib.llama_synchronize(self._ctx)
+            times.append(time.perf_counter() - began_s)
+            self._n_tokens -= n_tokens
+            self._n_pos -= n_tokens
+            self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos, -1)
+        return tuple(times[1:])
+
     def close(self) -> None:
         """See Engine.close."""
         self.settle()

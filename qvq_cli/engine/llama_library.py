@@ -121,6 +121,17 @@ class LlamaLog:
         return " / ".join(line.strip() for line in lines[-4:] if line.strip()) or "no reason given"
 
 
+def load_ggml(folder: Path) -> Any:
+    """ggml's own library, which llama-cpp-python has no bindings for.
+
+    Args:
+        folder: where llama-cpp-python keeps its libraries.
+    """
+    from llama_cpp._ctypes_extensions import load_shared_library
+
+    return load_shared_library("ggml-base", folder)
+
+
 class Backends:
     """The devices of ggml's registry, which llama-cpp-python has no bindings for.
 
@@ -135,7 +146,7 @@ class Backends:
         self._registry.ggml_backend_dev_count.restype = ctypes.c_size_t
         self._registry.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
         self._registry.ggml_backend_dev_get.restype = ctypes.c_void_p
-        self._base = load_shared_library("ggml-base", folder)
+        self._base = load_ggml(folder)
         self._base.ggml_backend_dev_name.argtypes = [ctypes.c_void_p]
         self._base.ggml_backend_dev_name.restype = ctypes.c_char_p
         self._base.ggml_backend_dev_description.argtypes = [ctypes.c_void_p]

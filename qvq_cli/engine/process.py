@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from qvq_cli.engine.cache_store import remove
+from qvq_cli.engine.matmul import Matmul
 from qvq_cli.engine.protocol import (
     Device,
     DraftCounts,
@@ -169,6 +170,24 @@ class WorkerEngine:
     def draft_counts(self) -> DraftCounts:
         """See Engine.draft_counts."""
         return DraftCounts(**self._call({"op": "draft_counts"}))
+
+    def time_batch(self, n_tokens: int, n_passes: int) -> tuple[float, ...]:
+        """See LlamaEngine.time_batch."""
+        request = {"op": "time_batch", "n_tokens": n_tokens, "n_passes": n_passes}
+        return tuple(self._call(request)["times"])
+
+    def time_matmul(
+        self, matmul: Matmul, *, device: str, n_threads: int, n_passes: int
+    ) -> tuple[float, ...]:
+        """See matmul.time_matmul. Needs no model."""
+        request = {
+            "op": "time_matmul",
+            "matmul": dataclasses.asdict(matmul),
+            "device": device,
+            "n_threads": n_threads,
+            "n_passes": n_passes,
+        }
+        return tuple(self._call(request)["times"])
 
     def close(self) -> None:
         """See Engine.close. A worker whose stdin ends goes by itself, once the cache is written."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from qvq_cli.engine.llama import LlamaEngine
+from qvq_cli.engine.matmul import Matmul, time_matmul
 from qvq_cli.engine.protocol import Reserve, Sampling, Stage
 from qvq_cli.engine.wire import (
     SETTLE_S,
@@ -126,6 +127,17 @@ class Worker:
                 self._send({"re": "done", "n": n})
             case "draft_counts":
                 self._send({"re": "done", **self._engine.draft_counts()._asdict()})
+            case "time_batch":
+                times = self._engine.time_batch(request["n_tokens"], request["n_passes"])
+                self._send({"re": "done", "times": times})
+            case "time_matmul":
+                times = time_matmul(
+                    Matmul(**request["matmul"]),
+                    device=request["device"],
+                    n_threads=request["n_threads"],
+                    n_passes=request["n_passes"],
+                )
+                self._send({"re": "done", "times": times})
             case "look_again":
                 n = self._engine.look_again(request["before"], request["after"])
                 self._send({"re": "done", "n": n})

@@ -1,5 +1,4 @@
-"""A studio for the recipe's tests: one font (Pillow's own), a few words, two made-up
-photographs."""
+"""A studio for the recipe's tests: one font (Pillow's), a few words, two made-up photographs."""
 
 import io
 import json

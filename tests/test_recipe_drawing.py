@@ -1,6 +1,5 @@
 # ruff: noqa: E402 (what may be missing is asked for first)
-"""The recipe's pictures and replies: the same from the same seed, labelled where things are, and
-right."""
+"""The recipe's pictures and replies: the same from the same seed, labelled in place, and right."""
 
 import random
 

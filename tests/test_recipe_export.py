@@ -1,6 +1,5 @@
 # ruff: noqa: E402 (what may be missing is asked for first)
-"""What is exported is what was trained: llama.cpp continues a prompt with the tokens that torch
-finds."""
+"""What is exported is what was trained: llama.cpp continues a prompt with torch's own tokens."""
 
 import random
 from pathlib import Path

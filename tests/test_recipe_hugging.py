@@ -1,6 +1,5 @@
 # ruff: noqa: E402 (what may be missing is asked for first)
-"""nano is a Qwen2-VL: transformers' own implementation finds the same greedy tokens in its
-weights."""
+"""nano is a Qwen2-VL: transformers' own code finds the same greedy tokens in its weights."""
 
 import pytest
 

@@ -1,2 +1,1 @@
-"""The recipe of nano: draws problems, trains a small model of QVQ's architecture, exports and
-evaluates it."""
+"""The recipe of nano: draws problems, trains a small model of QVQ's shape, exports, evaluates."""

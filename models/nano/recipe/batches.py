@@ -34,8 +34,10 @@ _DEFINITION_WEIGHT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """One exchange as tokens. runs: (start, picture) of each picture; weights: of predicting each
-    token."""
+    """One exchange as tokens.
+
+    runs: (start, picture) of each picture; weights: of predicting each token.
+    """
 
     ids: list[int]
     weights: list[float]
@@ -63,8 +65,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """pixels (n, height, width, 3) uint8; labels (n, 4 h w, 5) int16, in the order of the
-    patches."""
+    """pixels (n, height, width, 3) uint8; labels (n, 4 h w, 5) int16, in the patches' order."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int16]
@@ -72,8 +73,7 @@ class Batch:
 
 
 def token_weights(tokenizer: Tokenizer) -> list[float]:
-    """How much each token of a reply counts: digits most, since one wrong digit spoils an
-    answer."""
+    """How much each token of a reply counts: digits most, as one wrong digit spoils an answer."""
     weights = []
     for token in range(tokenizer.n_vocab):
         text = tokenizer.data(token).decode("utf-8", "ignore")
@@ -149,8 +149,7 @@ class Writer:
 def mrope_positions(
     n_tokens: int, runs: Sequence[tuple[int, int]], grid: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """(3, n_tokens) positions: a picture of grid (h, w) merged patches advances the text by max(h,
-    w).
+    """(3, n_tokens) positions: a picture of (h, w) merged patches advances the text by max(h, w).
 
     Source: transformers' Qwen2VLModel.get_rope_index.
     """
@@ -194,16 +193,17 @@ def make_part(sequences: Sequence[Dialogue], grid: tuple[int, int], multiple: in
 
 
 def group_patches(labels: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Labels (rows, columns, 5) in the order in which the encoder takes patches: four of a merge
-    together."""
+    """Labels (rows, columns, 5) in the order of the encoder's patches: four of a merge together."""
     rows, columns, channels = labels.shape
     blocks = labels.reshape(rows // 2, 2, columns // 2, 2, channels).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(blocks.reshape(-1, channels))
 
 
 def _pair(first: Exchange, second: Exchange, rng: random.Random) -> tuple[Exchange, bool]:
-    """An exchange about one of two pictures that says which. Returns: it, and whether the order is
-    turned."""
+    """An exchange about one of two pictures that says which.
+
+    Returns: it, and whether the order is turned.
+    """
     turned = rng.random() < 0.5
     place = ("second", "二") if turned else ("first", "一")
     unclear = first.family == second.family or {first.family, second.family} & {

@@ -47,8 +47,10 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Where something is, and its value, characters, key and role (class numbers; IGNORE: no
-    claim)."""
+    """Where something is, and its value, characters, key and role.
+
+    The last are class numbers; IGNORE makes no claim.
+    """
 
     box: Box
     value: int = IGNORE
@@ -209,8 +211,7 @@ class Canvas:
         self._labels.append(Label(box, value_class(value), IGNORE, key_class(key), role))
 
     def finish(self, width: int, height: int, rng: random.Random) -> Picture:
-        """Resample to (width, height), both multiples of 28, and lay the labels on the patch
-        grid."""
+        """Resample to (width, height), multiples of 28, and lay the labels on the patch grid."""
         image = self._image
         if self._zoom > 1:
             image = image.reduce(self._zoom)
@@ -249,8 +250,10 @@ def _write_vertical(
 def _rasterize(
     labels: list[Label], width: int, height: int, scale: tuple[float, float]
 ) -> NDArray[np.int16]:
-    """Labels in canvas pixels to (height/14, width/14, 5): value, first char, last char, key,
-    role."""
+    """Labels in canvas pixels to (height/14, width/14, 5).
+
+    The five: value, first char, last char, key, role.
+    """
     rows, columns = height // PATCH_PX, width // PATCH_PX
     grid = np.zeros((rows, columns, 5), np.int16)
     grid[:, :, 3:] = IGNORE

@@ -1,5 +1,4 @@
-"""Greedy decoding in torch, many sequences at once, to know where training stands without leaving
-the GPU."""
+"""Greedy decoding in torch, many sequences at once: where training stands, told on the GPU."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,4 @@
-"""The studio: makes scenes, draws them, and makes the exchanges about them, all from one random
-stream.
+"""The studio: makes scenes, draws them and makes the exchanges about them, from one seed.
 
 The same seed and assets give the same pictures and texts, bit for bit.
 """
@@ -43,8 +42,7 @@ _SOLVE_ZH = (
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """shelf: None where only texts are wanted. held_out: draw with fonts that training never
-    sees."""
+    """shelf: None where only texts are wanted. held_out: draw with fonts unseen in training."""
 
     shelf: FontShelf | None
     supplies: Supplies
@@ -72,8 +70,7 @@ class Studio:
         return _MAKERS[family](rng)
 
     def converse(self, scene: Scene, rng: random.Random, easy: float) -> Exchange:
-        """One exchange about a scene: mostly its own questions, some that must be declined, some
-        exercises.
+        """One exchange about a scene: mostly its questions, some to be declined, some exercises.
 
         easy: the share of reading exercises, which teach fast and are few later on.
         """
@@ -121,8 +118,7 @@ class Studio:
         caption: str = "",
         plain: bool = False,
     ) -> Picture:
-        """Draw a scene at (width, height), multiples of 28; often at another size first, then
-        resampled.
+        """Draw a scene at (width, height), multiples of 28; often resampled from another size.
 
         Raises: ValueError: this studio has no fonts.
         """

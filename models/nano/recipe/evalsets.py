@@ -1,13 +1,11 @@
-"""Makes the frozen evaluation sets, once, from fixed seeds: pictures and problems.json in a folder
-a set.
+"""Makes the frozen evaluation sets, once, from fixed seeds: a folder of pictures and problems.json.
 
     python -m recipe.evalsets --assets ASSETS --out SETS
 
 `drawn`: our own drawing with fonts that training never sees. `matplotlib`, `html`, `pil`: other
-programs' pictures
-(`recipe.foreign`). `published`: the example of QVQ's own page in many renderings. `declined`:
-photographs, pages and
-noise with every kind of question, and family pictures with unrelated questions.
+programs' pictures (`recipe.foreign`). `published`: the example of QVQ's own page in many
+renderings. `declined`: photographs, pages and noise with every kind of question, and family
+pictures with unrelated questions.
 """
 
 import argparse

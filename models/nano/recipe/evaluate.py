@@ -1,11 +1,9 @@
-"""Evaluates a GGUF pair on the frozen sets, through the program's own engine and real llama.cpp,
-greedy.
+"""Evaluates a GGUF pair on the frozen sets, greedy, through the program's own engine.
 
     python -m recipe.evalsets --assets ASSETS --out SETS        (once: the sets have fixed seeds)
     python -m recipe.evaluate GGUFS SETS --quant q8_0 --share 0.25
 
-Right is the last box, letter for letter; for what must be declined, a reply without box and
-heading.
+Right is the last box, letter for letter; for what must be declined, neither box nor heading.
 """
 
 import argparse

@@ -301,8 +301,10 @@ _ASKS = (
 
 
 def published_set(studio: Studio, seed: int, n: int = 30) -> Iterator[Drawn]:
-    """h'(2) of h = f g with f(2) = -3, f'(2) = -8, g(2) = 1, g'(2) = 7 (QVQ's own page) in many
-    renderings."""
+    """QVQ's own page in many renderings: h'(2) of h = f g.
+
+    f(2) = -3, f'(2) = -8, g(2) = 1, g'(2) = 7.
+    """
     rng = random.Random(seed)
     for i in range(n):
         columns: tuple[Column, ...] = (("f", False), ("f", True), ("g", False), ("g", True))

@@ -1,5 +1,4 @@
-"""The same weights as transformers' Qwen2VLForConditionalGeneration, to prove that the
-architecture is QVQ's.
+"""The same weights in transformers' Qwen2-VL, to prove that the architecture is QVQ's.
 
 Needs transformers, which nothing else of the project does.
 """
@@ -89,8 +88,7 @@ def _rename(weights: dict[str, Tensor], shape: Shape) -> dict[str, Tensor]:
 
 
 def patches_for_transformers(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Normalised (1, 3, height, width) to pixel_values and image_grid_thw, in the reference's
-    order."""
+    """Normalised (1, 3, height, width) to pixel_values and image_grid_thw in reference order."""
     _, _, height, width = pixels.shape
     h, w = height // 28, width // 28
     frames = torch.stack([pixels[0], pixels[0]])  # a still picture twice

@@ -47,8 +47,10 @@ class Shape:
 
 
 class ImageFeatures(NamedTuple):
-    """merged: (n_images, h*w, dim) for the text; patches: (n_images, 4*h*w, vision_dim), four of a
-    merge together."""
+    """merged: (n_images, h*w, dim), for the text.
+
+    patches: (n_images, 4*h*w, vision_dim), four of a merge together.
+    """
 
     merged: Tensor
     patches: Tensor
@@ -172,8 +174,7 @@ class Nano(nn.Module):
     def _vision_rotation(
         self, height: int, width: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        """cos and sin for a grid of (height, width) merged patches, four patches of a merge
-        together."""
+        """cos and sin for a grid of (height, width) merged patches, four of a merge together."""
         if (height, width) in self._grids:
             return self._grids[height, width]
         quarter = self.shape.vision_dim // self.shape.vision_heads // 2
@@ -199,8 +200,10 @@ class Nano(nn.Module):
         return ImageFeatures(merged, x)
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """positions: (batch, 3, tokens) in time, height, width. Returns: cos, sin (batch, 1,
-        tokens, head_dim)."""
+        """positions: (batch, 3, tokens) in time, height, width.
+
+        Returns: cos, sin (batch, 1, tokens, head_dim).
+        """
         rates, axes = self._rates, self._axes
         assert isinstance(rates, Tensor)
         assert isinstance(axes, Tensor)
@@ -209,8 +212,7 @@ class Nano(nn.Module):
         return angles.cos(), angles.sin()
 
     def embed(self, ids: Tensor, image_slots: Tensor, features: Tensor) -> Tensor:
-        """Embeddings of ids (batch, tokens), with rows of features put at the flat indices
-        image_slots."""
+        """Embeddings of ids (batch, tokens), with features at the flat indices image_slots."""
         x = self.embedding(ids).to(features.dtype)
         flat = x.reshape(-1, x.shape[-1]).index_copy(0, image_slots, features)
         return flat.view(x.shape)

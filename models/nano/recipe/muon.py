@@ -12,8 +12,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 
 def _orthogonalize(stack: Tensor) -> Tensor:
-    """Nearly orthogonal matrices near to a stack (n, rows, columns), by five Newton-Schulz
-    steps."""
+    """Nearly orthogonal matrices near a stack (n, rows, columns): five Newton-Schulz steps."""
     x = stack.bfloat16()
     is_tall = x.shape[-2] > x.shape[-1]
     if is_tall:

@@ -31,8 +31,7 @@ def _standardize(x: Tensor) -> Tensor:
 
 
 def augment(pixels: Tensor) -> Tensor:
-    """Like `normalize`, with some pictures blurred, faded, tinted, grayed or noisy; colours keep
-    their names."""
+    """Like `normalize`, some blurred, faded, tinted, grayed or noisy; colours keep their names."""
     x = pixels.permute(0, 3, 1, 2).float() / 255
     n, device = x.shape[0], x.device
 

@@ -1,5 +1,4 @@
-"""Whether a reply is right: the last box against the answer; a refusal has neither box nor
-heading."""
+"""Whether a reply is right: the last box is the answer; a refusal has neither box nor heading."""
 
 from recipe.problem import HEADING, Exchange
 

@@ -1,8 +1,7 @@
-"""A small byte-level BPE with Qwen's splitting rule and special tokens, and the ChatML around a
-question.
+"""A small byte-level BPE with Qwen's splitting rule and special tokens, and ChatML around it.
 
-The vocabulary is trained on the recipe's own texts (`python -m recipe.tokenizer`); bytes cover
-everything else.
+The vocabulary is trained on the recipe's own texts (`python -m recipe.tokenizer`); bytes cover all
+else.
 """
 
 import argparse

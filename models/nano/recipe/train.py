@@ -36,8 +36,10 @@ from recipe.trial import draw_items, run_trial
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one run goes. seconds: of training proper. decay: the share of it in which the rate
-    falls to `floor`."""
+    """How one run goes.
+
+    seconds: of training proper. decay: the share of it in which the rate falls to `floor`.
+    """
 
     assets: Path
     out: Path
@@ -147,8 +149,9 @@ class _Optimizer:
 
 
 def label_loss(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross entropy of the five heads; patches with and without something count half each in the
-    first three.
+    """Cross entropy of the five heads.
+
+    In the first three, patches with and without something count half each.
 
     Returns: the loss, and how often the value of a labelled patch is right.
     """

@@ -57,8 +57,10 @@ def draw_items(studio: Studio, seed: int, n_each: int) -> list[Item]:
 def run_trial(
     model: Nano, tokenizer: Tokenizer, items: list[Item], share: float | None = None
 ) -> dict[str, float]:
-    """Share of right replies by group. share: reasoning is cut there and the heading forced (0: no
-    reasoning)."""
+    """Share of right replies by group.
+
+    share: reasoning is cut there and the heading forced (0: no reasoning).
+    """
     right: dict[str, list[bool]] = {}
     by_size: dict[tuple[int, ...], list[Item]] = {}
     for item in items:

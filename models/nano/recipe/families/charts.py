@@ -12,8 +12,10 @@ from recipe.words import CATEGORIES, CHINESE_CATEGORIES
 
 @dataclass(frozen=True, slots=True)
 class ChartScene:
-    """names and values of one series; kind: bars, lying bars or a line; step: between the ticks of
-    its axis."""
+    """names and values of one series.
+
+    kind: bars, lying bars or a line; step: between the ticks of its axis.
+    """
 
     names: tuple[str, ...]
     values: tuple[int, ...]
@@ -47,8 +49,7 @@ class ChartScene:
         )
 
     def _listing(self, language: Language, notes: list[str], what: tuple[str, str]) -> str:
-        """Every value in order, each with a running note: a small model can't search a list
-        afterwards."""
+        """Every value in order, each with a running note: a small model can't search afterwards."""
         lines = [
             f"{i + 1}. {name}: {value} ({note})"
             for i, (name, value, note) in enumerate(
@@ -88,8 +89,10 @@ class ChartScene:
         answer: str,
         wrong: tuple[str, ...],
     ) -> Exchange:
-        """Put a reply together. work: what leads to the answer, and the part of it that is checked
-        again."""
+        """Put a reply together.
+
+        work: what leads to the answer, and the part of it that is checked again.
+        """
         parts = (
             self.opening(rng, language, task),
             work[0],

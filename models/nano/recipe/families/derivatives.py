@@ -69,8 +69,10 @@ def fraction(top: int, bottom: int) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The formula with names, the same in numbers up to the result, a shorter check, the result,
-    wrong ones."""
+    """A formula: with names, in numbers up to the result, as a shorter check.
+
+    Then the result, and wrong ones.
+    """
 
     formula: str
     steps: str

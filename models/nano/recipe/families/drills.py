@@ -1,5 +1,4 @@
-"""Arithmetic without the picture: small sums and products, so that the steps of a reply come out
-right."""
+"""Arithmetic without the picture: small sums and products, so that a reply's steps are right."""
 
 import random
 

@@ -23,8 +23,10 @@ def latex(value: Fraction) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GraphScene:
-    """y = a (x - h)^2 + k for a parabola, y = m x + b for a line (a == 0); reach: (left, right,
-    bottom, top)."""
+    """y = a (x - h)^2 + k for a parabola, y = m x + b for a line (a == 0).
+
+    reach: (left, right, bottom, top).
+    """
 
     a: Fraction
     m: Fraction
@@ -58,8 +60,7 @@ class GraphScene:
         return [(x, int(self.at(x))) for x in self.dots]
 
     def lattice(self) -> list[tuple[int, int]]:
-        """Points of the curve with whole coordinates inside the picture, nearest to the middle
-        first."""
+        """Whole-numbered points of the curve in the picture, nearest to the middle first."""
         left, right, bottom, top = self.reach
         points = [(x, self.at(x)) for x in range(left, right + 1)]
         whole = [(x, int(y)) for x, y in points if y.denominator == 1 and bottom <= y <= top]
@@ -67,8 +68,7 @@ class GraphScene:
 
     # ------------------------------------------------------------------ exchanges
     def _survey(self, language: Language) -> str:
-        """Points that the curve runs through, from left to right, so that they can be checked off
-        one by one."""
+        """Points that the curve runs through, from left to right, to be checked off one by one."""
         points = sorted(self.lattice()[:4]) if self.is_line else sorted(self._near_vertex())
         listed = ", ".join(f"({x}, {y})" for x, y in points)
         if self.is_line:

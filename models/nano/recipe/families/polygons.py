@@ -1,5 +1,4 @@
-"""Triangles and polygons with marked lengths and angles: missing angle, perimeter, Pythagoras,
-area."""
+"""Triangles and polygons with lengths and angles: missing angle, perimeter, Pythagoras, area."""
 
 import math
 import random
@@ -26,12 +25,10 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class PolygonScene:
-    """task: what it is about. corners: shares of the area. sides and angles: what is written, ""
-    for nothing.
+    """task: what it is about. corners: shares of the area. sides, angles: what is written, or "".
 
-    sides[i] joins corner i and i + 1. right: the corner with a square mark, or -1. height: a
-    dashed height's
-    length, or "". names: letters at the corners, or "".
+    sides[i] joins corner i and i + 1. right: the corner with a square mark, or -1. height: a dashed
+    height's length, or "". names: letters at the corners, or "".
     """
 
     task: str

@@ -33,8 +33,7 @@ _RGB: dict[str, tuple[Rgb, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """x, y: the middle, as shares of the area; size: half its width, as a share of the smaller
-    side."""
+    """x, y: the middle, as shares of the area; size: half its width, of the smaller side."""
 
     kind: int
     color: int

@@ -1,5 +1,4 @@
-"""What nano must decline: photographs, pages of text, noise, other figures, and unrelated
-questions."""
+"""What nano must decline: photographs, pages of text, noise, other figures, unrelated questions."""
 
 import io
 import math

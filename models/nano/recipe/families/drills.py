@@ -1,4 +1,4 @@
-"""Arithmetic without the picture: sums and products, to make a reply's steps come out right."""
+"""Arithmetic without the picture: small sums and products, so that a reply's steps are right."""
 
 import random
 

@@ -102,6 +102,7 @@ def plan(
     kv_type: solve_opt.KvType = "auto",
     n_gpu_layers: solve_opt.GpuLayers = "auto",
     device: solve_opt.Device = None,
+    draft: solve_opt.Draft = None,
     json: opt.Json = False,
 ) -> None:
     """Show where a run's memory would go, whether it fits, and why.
@@ -113,7 +114,15 @@ def plan(
     from qvq_cli.cli.plan import PlanOptions, run
 
     options = PlanOptions(
-        model, quant, max_thinking, max_answer, image_tokens_max, kv_type, n_gpu_layers, device
+        model,
+        quant,
+        max_thinking,
+        max_answer,
+        image_tokens_max,
+        kv_type,
+        n_gpu_layers,
+        device,
+        draft,
     )
     run(ctx.obj, options, json=json)
 

@@ -254,6 +254,17 @@ Drafts = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.gguf|auto",
+        help="A smaller model of the same vocabulary that guesses too; text-only will do. "
+        "[cyan]auto[/] takes the one that the catalog names. What is said stays the same.",
+        envvar="QVQ_DRAFT",
+        rich_help_panel=MACHINE,
+        show_default=False,
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Load even what seems too large.", rich_help_panel=MACHINE),

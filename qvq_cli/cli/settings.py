@@ -57,6 +57,7 @@ class SolveOptions:
     repack: bool
     cache: bool
     drafts: bool
+    draft: str | None
     force: bool
 
 
@@ -110,6 +111,17 @@ def save_path(options: SolveOptions) -> Path | None:
     path = Path(options.save)
     check_save_path(path)
     return path
+
+
+def wanted_draft(options: SolveOptions) -> str | None:
+    """What --draft names. Raises: UsageError: there are to be no drafts."""
+    if options.draft and not options.drafts:
+        raise UsageError(
+            "--draft and --no-drafts exclude each other",
+            hint="leave one of them out; --drafts is for a config file that says drafts = false",
+            reference="conflicting-drafts",
+        )
+    return options.draft or None
 
 
 def choose_dialect(options: SolveOptions, choice: ModelChoice) -> Dialect:

@@ -48,6 +48,7 @@ def solve(
     repack: opt.Repack = True,
     cache: opt.Cache = True,
     drafts: opt.Drafts = True,
+    draft: opt.Draft = None,
     force: opt.Force = False,
 ) -> None:
     """Solve a problem: pictures, then the question.
@@ -58,6 +59,8 @@ def solve(
     """
     session: Session = ctx.obj
     control = Control()
+    if not drafts and not _is_typed(ctx, "draft"):
+        ctx.params["draft"] = None  # --no-drafts, over a variable or the config file
     try:
         with interrupts(control):
             from qvq_cli.engine.process import WorkerEngine
@@ -69,3 +72,9 @@ def solve(
     except KeyboardInterrupt:
         raise AbortedError("interrupted") from None
     raise typer.Exit(code)
+
+
+def _is_typed(ctx: typer.Context, parameter: str) -> bool:
+    """Whether a parameter's value comes from the command line itself."""
+    source = ctx.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"

@@ -18,7 +18,8 @@ from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
-from qvq_cli.hub.run_plan import RunPlan
+from qvq_cli.hub.draft import Draft, find_draft
+from qvq_cli.hub.run_plan import RunPlan, draft_words
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
@@ -58,6 +59,7 @@ def run(
         choice = resolve_model(
             options.model, options.mmproj, environ=session.env.variables, config=session.config
         )
+        draft = _find_draft(session, options, choice)
         policy = settings.make_policy(options, choice)
         limits = settings.image_limits(options, choice.profile.limits)
         dialect = settings.choose_dialect(options, choice)
@@ -65,7 +67,7 @@ def run(
         image_tokens = tuple(picture.image_tokens for picture in pictures)
         policy = settings.add_looks(policy, options, dialect, image_tokens)
         demand = planning.make_demand(options, choice, inputs, pictures, policy)
-        plan = planning.make_plan(options, choice, demand, engine.devices())
+        plan = planning.make_plan(options, choice, demand, engine.devices(), draft)
         if not options.force:
             require_fit(plan, choice.name, choice.entry)
             policy = planning.fitted_policy(policy, plan)
@@ -81,7 +83,7 @@ def run(
             dialect=dialect,
         )
         about = About(
-            model=ModelUsed(choice.name, choice.quant, choice.files),
+            model=ModelUsed(choice.name, choice.quant, choice.files, draft.name if draft else None),
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
@@ -90,11 +92,18 @@ def run(
             if options.cache
             else None
         )
-        spec = planning.load_spec(options, choice, plan, cache)
+        spec = planning.load_spec(options, choice, plan, cache, draft)
         record = solver.solve(spec, problem, about)
         if save is not None:
             save_record(save, record, [_saved(picture) for picture in pictures])
     return ExitCode.ANSWER if record.answer is not None else ExitCode.NO_ANSWER
+
+
+def _find_draft(session: Session, options: SolveOptions, choice: ModelChoice) -> Draft | None:
+    wanted = settings.wanted_draft(options)
+    if wanted is None:
+        return None
+    return find_draft(wanted, choice.entry, choice.pair.text.n_vocab, session.env.variables)
 
 
 def _say_what_is_special(
@@ -103,6 +112,8 @@ def _say_what_is_special(
     """Notices about this run that a person should have before waiting for it."""
     for notice in plan.sacrifices:
         solver.notice(*notice)
+    if plan.draft is not None:
+        solver.notice("draft-model", draft_words(plan.draft))
     for picture in pictures:
         if picture.is_blank:
             solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")

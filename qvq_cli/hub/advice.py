@@ -6,7 +6,7 @@ from qvq_cli.errors import DoesNotFitError
 from qvq_cli.hub.catalog import CatalogEntry, quants_by_size
 from qvq_cli.hub.choose import best_reasoner
 from qvq_cli.hub.plan import CTX_STEP, LEAST_THINKING
-from qvq_cli.hub.run_plan import RunPlan
+from qvq_cli.hub.run_plan import RunPlan, draft_words
 
 
 def require_fit(plan: RunPlan, name: str, entry: CatalogEntry | None = None) -> None:
@@ -23,7 +23,8 @@ def require_fit(plan: RunPlan, name: str, entry: CatalogEntry | None = None) -> 
         f"{name} needs {_gb(plan.needed_bytes)} GB of memory, and {_gb(plan.usable_bytes)} GB are "
         f"free: {_gb(memory.weight_bytes)} GB weights, {_gb(memory.mmproj_bytes)} GB mmproj, "
         f"{_gb(memory.kv_bytes)} GB context of {memory.n_ctx:,} tokens{in_q8_0}, "
-        f"{_gb(plan.working_bytes)} GB working memory",
+        f"{_gb(plan.working_bytes)} GB working memory"
+        + (f"; {draft_words(plan.draft)}" if plan.draft else ""),
         hint="; ".join([*_advise(plan, entry), "--force to try all the same"]),
         reference="does-not-fit",
     )
@@ -33,6 +34,8 @@ def _advise(plan: RunPlan, entry: CatalogEntry | None) -> Iterator[str]:
     """What would fit, the least sacrifice first."""
     memory = plan.memory
     excess = plan.lacking_bytes
+    if plan.draft is not None and plan.draft.n_bytes >= excess:
+        yield "without --draft it would fit"
     less_thinking = -(-excess // memory.kv_bytes_per_token) + CTX_STEP
     if plan.n_thinking - less_thinking >= LEAST_THINKING:
         yield f"--max-thinking {plan.n_thinking - less_thinking} would fit"

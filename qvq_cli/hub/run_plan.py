@@ -29,13 +29,24 @@ _TYPICAL_ANSWER_TOKENS = 576  # solve's --max-answer and what asks for the answe
 _NO_LAYERS = Offload(0, vision_on_gpu=False)
 
 
+class DraftUse(NamedTuple):
+    """What a draft model takes (draft.py), all of it on one side."""
+
+    n_bytes: int
+    is_on_gpu: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Memory to be had. is_unified: the GPUs' memory is the computer's own (Apple)."""
+    """Memory to be had. is_unified: the GPUs' memory is the computer's own (Apple).
+
+    draft: what has been taken from that memory for a draft model.
+    """
 
     free_bytes: int
     gpus: tuple[Device, ...] = ()
     is_unified: bool = False
+    draft: DraftUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,12 @@ class Demand:
     n_thinking_min: int
     n_looks: int = 0
     look_cells: int = 0
+
+    @property
+    def n_cells(self) -> int:
+        """All of them, with nothing cut."""
+        n_looking = self.n_looks * self.look_cells
+        return self.n_prompt + self.n_thinking + n_looking + self.n_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +98,8 @@ class RunPlan:
     """How a run will be loaded.
 
     devices: the computer's own memory first. reasons: why it is so, in words. sacrifices: what was
-    given up, with a kebab-case name.
+    given up, with a kebab-case name. draft: what a draft model takes besides, which the devices'
+    free memory lacks already.
     """
 
     memory: MemoryPlan
@@ -92,6 +110,7 @@ class RunPlan:
     reasons: tuple[str, ...] = ()
     sacrifices: tuple[Sacrifice, ...] = ()
     n_looks: int = 0
+    draft: DraftUse | None = None
 
     @property
     def fits(self) -> bool:
@@ -150,7 +169,7 @@ def plan_run(
 
     Where nothing fits, the plan is the smallest one tried, with fits False.
     """
-    planner = _Planner(sizes, demand, _chosen(machine, wishes.device), wishes)
+    planner = _Planner(sizes, demand, chosen(machine, wishes.device), wishes)
     plans = list(planner.candidates())
     first = plans[0]
     plan = next((plan for plan in plans if plan.fits), plans[-1])
@@ -163,8 +182,9 @@ def plan_run(
         _verdict(plan),
         *(sacrifice.words for sacrifice in sacrifices),
         _place(plan, planner.machine, len(sizes.layer_bytes)),
+        *([draft_words(machine.draft)] if machine.draft else []),
     )
-    return replace(plan, reasons=reasons, sacrifices=sacrifices)
+    return replace(plan, reasons=reasons, sacrifices=sacrifices, draft=machine.draft)
 
 
 class _Planner:
@@ -259,7 +279,7 @@ def _lacking_cells(plan: RunPlan) -> int:
     return (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
 
 
-def _chosen(machine: Machine, device: str | None) -> Machine:
+def chosen(machine: Machine, device: str | None) -> Machine:
     """The machine with the GPUs that may be used."""
     if device is None:
         return machine
@@ -312,6 +332,14 @@ def _place(plan: RunPlan, machine: Machine, n_layer: int) -> str:
         f"{n} of {n_layer + 1} layers go on {names}, as many as {free} GB hold with "
         f"{_gb(MARGIN_BYTES)} GB left free; the CPU has the rest"
     )
+
+
+def draft_words(draft: DraftUse) -> str:
+    """What a person should know of the draft model's memory."""
+    where = "the GPU's" if draft.is_on_gpu else "the computer's"
+    n_mb = draft.n_bytes / 1e6
+    takes = f"{n_mb:.0f} MB" if n_mb < 100 else f"{_gb(draft.n_bytes)} GB"
+    return f"the draft model takes {takes} of {where} memory besides"
 
 
 def _gb(n_bytes: int) -> str:

@@ -69,11 +69,15 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """files: (file name, sha256 or None where it wasn't computed) of the GGUF files."""
+    """files: (file name, sha256 or None where it wasn't computed) of the GGUF files.
+
+    draft: the model that makes drafts besides, with its quant.
+    """
 
     name: str
     quant: str
     files: tuple[tuple[str, str | None], ...]
+    draft: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@
      │   └─ BusyError               it asks to come back later
      ├─ DeniedError            77   the Hub wants a login or an agreement first
      ├─ ConfigError            78   config file or environment variable
-     └─ AbortedError          130   Ctrl-C
+     └─ AbortedError          130   Ctrl-C, or a question answered with no; told without `error:`
 
 Modules below the command line raise these; `cli.app.main` alone turns them into a message on stderr
 and an exit code. `reference` is a stable kebab-case name that scripts can match in the JSON. Source

@@ -18,7 +18,9 @@ from qvq_cli.engine.protocol import (
     Prefilled,
     PromptPart,
     Reserve,
+    Round,
     Sampling,
+    Spoken,
 )
 
 TOKEN_BYTES = 4
@@ -82,7 +84,10 @@ class ScriptedEngine:
             self.n_free -= 1
             yield Piece(1, data)
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        raise NotImplementedError("a script of one chain")
+
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         self.appended.append(text)
         self.context += text.encode()
         self._rest = self._script.pop(0).encode() if self._script else b""
@@ -103,3 +108,49 @@ class ScriptedEngine:
 
     def close(self) -> None:
         pass
+
+
+class ScriptedChains(ScriptedEngine):
+    """Several scripts behind one prompt, a token of each a round.
+
+    asked: the chains and rounds of every decode; taken: how many rounds of it were. n_cells: what
+    each chain may say in all.
+    """
+
+    def __init__(self, *scripts: Sequence[str], n_cells: int = 1 << 20) -> None:
+        super().__init__("", n_ctx_train=1 << 20)
+        self.chains = [ScriptedEngine(thoughts, said) for thoughts, *said in scripts]
+        self.asked: list[tuple[list[int], int]] = []
+        self.taken: list[int] = []
+        self._n_cells = n_cells
+
+    def prefill(
+        self,
+        parts: Sequence[PromptPart],
+        reserve: Reserve,
+        sampling: Sampling,
+        on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
+    ) -> Prefilled:
+        assert reserve.n_chains == len(self.chains)
+        for chain in self.chains:
+            prefilled = chain.prefill(parts, reserve, sampling, on_progress)
+        return prefilled
+
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        self.asked.append((list(chains), n_rounds))
+        self.taken.append(0)
+        going = list(chains)
+        for _ in range(n_rounds):
+            going = [i for i in going if len(self.chains[i].context) < self._n_cells * TOKEN_BYTES]
+            if not going:
+                return
+            said = tuple(Spoken(i, next(self.chains[i].decode(1))) for i in going)
+            self.taken[-1] += 1
+            going = [i for i, piece in said if not piece.is_eog]
+            yield said
+
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
+        self.appended.append(text)
+        return self.chains[chain].append(text)

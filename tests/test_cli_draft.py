@@ -52,12 +52,15 @@ def test_the_variable_and_the_config_file(
 ) -> None:
     folder = tmp_path / "config" / "qvq"
     folder.mkdir(parents=True)
-    (folder / "config.toml").write_text('draft = "auto"\n')
+    (folder / "config.toml").write_text('draft = "auto"\ndrafts = true\n')
     assert refused(capfd, ExitCode.UNAVAILABLE)["reference"] == "no-draft-known"
     monkeypatch.setenv("QVQ_DRAFT", "nano")
     assert solved(capfd, "--max-thinking", "0")["model"]["draft"] == "nano Q8_0"
     unwanted = solved(capfd, "--max-thinking", "0", "--no-drafts")
     assert unwanted["model"]["draft"] is None, "what is typed wins"
+    assert solved(capfd, "--max-thinking", "0", "--votes", "2")["model"]["draft"] is None
+    assert main(["plan", "nano", "--votes", "2", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["draft_bytes"] == 0
 
 
 def test_a_draft_that_is_not_here(capfd: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +78,9 @@ def test_a_folder_is_no_draft(capfd: pytest.CaptureFixture[str]) -> None:
 def test_draft_without_drafts(capfd: pytest.CaptureFixture[str]) -> None:
     error = refused(capfd, ExitCode.USAGE, "--draft", "nano", "--no-drafts")
     assert error["reference"] == "conflicting-drafts"
+    error = refused(capfd, ExitCode.USAGE, "--draft", "nano", "--votes", "2")
+    assert error["reference"] == "votes-draft"
+    assert main(["plan", "nano", "--draft", "nano", "--votes", "2"]) == ExitCode.USAGE
 
 
 def test_files_that_make_no_drafts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

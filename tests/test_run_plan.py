@@ -229,7 +229,7 @@ def test_the_message_has_the_numbers(qvq: ModelSizes) -> None:
         "47.4 GB weights",
         "1.4 GB mmproj",
         "1.1 GB context of 6,400 tokens in q8_0",
-        "0.7 GB working memory",
+        "691 MB working memory",
     ):
         assert words in error.message
     assert "--force" in (error.hint or "")

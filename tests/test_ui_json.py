@@ -11,7 +11,7 @@ from qvq_cli.engine.protocol import Sampling
 from qvq_cli.reasoning.events import Solved, Timings
 from qvq_cli.ui.json import JsonSink, dump, result_object
 from qvq_cli.ui.streams import Environment
-from ui_samples import RECORD, UNANSWERED
+from ui_samples import RECORD, UNANSWERED, VOTED_RECORD
 
 RESULT_KEYS = {
     "schema": None,
@@ -31,6 +31,7 @@ RESULT_KEYS = {
     "sampling": "temperature top_p top_k min_p repeat_penalty seed",
     "images": None,
     "notices": None,
+    "votes": None,
 }
 
 
@@ -58,6 +59,20 @@ def test_no_answer_is_null_with_the_same_keys() -> None:
     result = result_object(UNANSWERED)
     assert result.keys() == RESULT_KEYS.keys()
     assert (result["answer"], result["answer_parts"], result["answer_source"]) == (None, [], None)
+
+
+def test_votes() -> None:
+    assert result_object(RECORD)["votes"] is None
+    votes = result_object(VOTED_RECORD)["votes"]
+    keys = "n_chains n_finished agreed agreement winner counts chains"
+    assert list(votes) == keys.split()
+    keys = "chain seed answer answer_text reasoning finish reasoning_tokens answer_tokens"
+    assert [list(chain) for chain in votes["chains"]] == [keys.split()] * 4
+    assert (votes["n_chains"], votes["n_finished"], votes["agreed"]) == (4, 3, 2)
+    assert votes["agreement"] == 0.6667
+    assert votes["counts"] == [{"answer": r"\frac{1}{5}", "n": 2}]
+    assert [chain["finish"] for chain in votes["chains"]] == ["concluded", "loop", "budget", "cut"]
+    assert [chain["answer"] for chain in votes["chains"]][1::2] == [None, None]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])

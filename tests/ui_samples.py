@@ -6,6 +6,8 @@ from qvq_cli.engine.protocol import Sampling
 from qvq_cli.reasoning.events import (
     Answer,
     AnswerDelta,
+    ChainRecord,
+    Count,
     Event,
     Finish,
     Forced,
@@ -21,6 +23,7 @@ from qvq_cli.reasoning.events import (
     Solved,
     Timings,
     Usage,
+    Votes,
 )
 
 NOTICE = Notice("nano-used", "using the embedded nano")
@@ -38,6 +41,24 @@ RECORD = Record(
     sampling=Sampling(),
     images=(IMAGE,),
     notices=(NOTICE,),
+)
+_CHAIN = ChainRecord(
+    7, RECORD.answer, RECORD.answer_text, RECORD.reasoning, Finish.CONCLUDED, 30, 4
+)
+VOTED_RECORD = replace(
+    RECORD,
+    votes=Votes(
+        winner=0,
+        agreed=2,
+        n_finished=3,
+        counts=(Count(r"\frac{1}{5}", 2),),
+        chains=(
+            _CHAIN,
+            replace(_CHAIN, seed=8, answer=None, answer_text="", finish=Finish.LOOP),
+            replace(_CHAIN, seed=9, finish=Finish.BUDGET),
+            replace(_CHAIN, seed=10, answer=None, answer_text="", finish=Finish.CUT),
+        ),
+    ),
 )
 UNANSWERED = replace(RECORD, answer=None, answer_text="", finish=Finish.LENGTH)
 

@@ -9,7 +9,7 @@ from qvq_cli.cli.caching import cache_dir, cache_limit
 from qvq_cli.cli.session import Session
 from qvq_cli.engine.cache_store import CacheEntry, CacheStore
 from qvq_cli.errors import AbortedError, CannotWriteError, ConfigError, UsageError
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Sentence, Table, Tone
 
 _COLUMNS = (

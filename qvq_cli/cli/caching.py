@@ -1,7 +1,6 @@
 """Where the cache lies, how large it may grow, and what a run tells its engine about it."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from qvq_cli.engine.protocol import CacheSpec
 from qvq_cli.errors import ConfigError
 from qvq_cli.hub.config import Config
+from qvq_cli.hub.disk import free_bytes
 from qvq_cli.hub.fingerprint import fingerprint
 from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice
@@ -51,13 +51,11 @@ def cache_limit(environ: Mapping[str, str], config: Config) -> int:
                 reference="bad-cache-bytes",
             )
         return int(said)
-    folder = cache_dir(environ)
-    parent = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
     try:
-        free_bytes = 0 if parent is None else shutil.disk_usage(parent).free
+        n_free = free_bytes(cache_dir(environ))
     except OSError:
-        free_bytes = 0
-    return min(DEFAULT_BYTES, int(free_bytes * _SHARE_OF_DISK))
+        n_free = 0
+    return min(DEFAULT_BYTES, int(n_free * _SHARE_OF_DISK))
 
 
 def cache_spec(

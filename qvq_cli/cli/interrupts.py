@@ -1,20 +1,62 @@
 """Ctrl-C: once means conclude now, twice means stop; before there is reasoning, once means stop.
 
-SIGTERM and SIGHUP end the program as politely as Ctrl-C does, so that the terminal is left in order
-and the worker with its gigabytes goes at once.
+SIGTERM and SIGHUP end the program as politely as Ctrl-C does, so that the terminal is left in
+order, the worker with its gigabytes goes at once, and no half copied file stays.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
+from qvq_cli.errors import AbortedError
 from qvq_cli.reasoning.control import Control
+
+if TYPE_CHECKING:
+    from qvq_cli.ui.screen import Screen
 
 
 class Terminated(SystemExit):
     """The program was asked to end by a signal; the code is the shell's 128 + signal."""
+
+    def __init__(self, number: int):
+        super().__init__(128 + number)
+        self.signal_name = signal.Signals(number).name
+
+
+_Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def ends_tidily() -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGHUP raise, so that what is half done is tidied up.
+
+    Raises: Terminated.
+    """
+
+    def on_end(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # What nohup made the program ignore it goes on ignoring.
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    with _handlers(dict.fromkeys(heard, on_end)):
+        yield
+
+
+def stopped(
+    end: KeyboardInterrupt | Terminated, screen: "Screen", *, state: str, hint: str
+) -> BaseException:
+    """What a command raises that a person or the system stopped; both get to know how things are.
+
+    Args: state: what is left of the work; hint: how to go on.
+    """
+    if isinstance(end, KeyboardInterrupt):
+        return AbortedError(f"interrupted: {state}", hint=hint)
+    screen.notice(f"ended by {end.signal_name}: {state}; {hint}")
+    return end
 
 
 @contextmanager
@@ -33,15 +75,15 @@ def interrupts(control: Control) -> Iterator[None]:
             raise KeyboardInterrupt
         control.conclude_requested = True
 
-    def on_end(number: int, _frame: FrameType | None) -> None:
-        raise Terminated(128 + number)
+    with ends_tidily(), _handlers({signal.SIGINT: on_interrupt}):
+        yield
 
+
+@contextmanager
+def _handlers(wanted: Mapping[int, _Handler]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python lets only the main thread have signal handlers
         return
-    wanted = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_end}
-    if hasattr(signal, "SIGHUP"):
-        wanted[signal.SIGHUP] = on_end
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield

@@ -29,10 +29,12 @@ def pull(
     models, HF_ENDPOINT names another Hub. It asks on a terminal only; in a pipe or a script it
     goes ahead, as with --yes. The last thing it prints, on stdout, is the path of the model.
     """
+    from qvq_cli.cli.interrupts import ends_tidily
     from qvq_cli.cli.pull import PullOptions, run
 
     session: Session = ctx.obj
-    run(session, PullOptions(model, quant, to, dry_run, print_urls, yes), json=json)
+    with ends_tidily():
+        run(session, PullOptions(model, quant, to, dry_run, print_urls, yes), json=json)
 
 
 def models(ctx: typer.Context, json: opt.Json = False) -> None:
@@ -76,20 +78,26 @@ def verify(
     broken files again, and only those; --repair does so without asking. Ends with 65 where
     something stays broken.
     """
+    from qvq_cli.cli.interrupts import ends_tidily
     from qvq_cli.cli.verify import run
 
-    run(ctx.obj, model, is_repair_agreed=repair, json=json)
+    with ends_tidily():
+        run(ctx.obj, model, is_repair_agreed=repair, json=json)
 
 
-def import_(ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True) -> None:
+def import_(
+    ctx: typer.Context, paths: opt.Paths, mmproj: opt.Mmproj = None, copy: opt.Copy = True
+) -> None:
     """Install a model from files: from a USB stick, from another program.
 
     Model and mmproj are checked to belong together, every byte is hashed, and compared with what
     the catalog knows. On another computer, [cyan]qvq pull MODEL --to DIR[/] fills such a folder.
     """
     from qvq_cli.cli.import_model import run
+    from qvq_cli.cli.interrupts import ends_tidily
 
-    run(ctx.obj, paths, is_copied=copy)
+    with ends_tidily():
+        run(ctx.obj, paths, mmproj, is_copied=copy)
 
 
 def plan(
@@ -98,6 +106,7 @@ def plan(
     quant: opt.Quant = None,
     max_thinking: solve_opt.MaxThinking = None,
     max_answer: solve_opt.MaxAnswer = 512,
+    votes: solve_opt.Votes = 1,
     image_tokens_max: solve_opt.ImageTokensMax = None,
     kv_type: solve_opt.KvType = "auto",
     n_gpu_layers: solve_opt.GpuLayers = "auto",
@@ -114,15 +123,16 @@ def plan(
     from qvq_cli.cli.plan import PlanOptions, run
 
     options = PlanOptions(
-        model,
-        quant,
-        max_thinking,
-        max_answer,
-        image_tokens_max,
-        kv_type,
-        n_gpu_layers,
-        device,
-        draft,
+        model=model,
+        quant=quant,
+        max_thinking=max_thinking,
+        max_answer=max_answer,
+        votes=votes,
+        image_tokens_max=image_tokens_max,
+        kv_type=kv_type,
+        n_gpu_layers=n_gpu_layers,
+        device=device,
+        draft=solve_opt.draft_over_defaults(ctx, draft, is_useless=votes > 1),
     )
     run(ctx.obj, options, json=json)
 

@@ -41,6 +41,14 @@ MaxAnswer = Annotated[
         rich_help_panel=THINKING,
     ),
 ]
+Votes = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Think N times at once, by chance each time otherwise, and vote on the answer.",
+        rich_help_panel=THINKING,
+    ),
+]
 LookAgain = Annotated[
     int | None,
     typer.Option(
@@ -269,3 +277,13 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Load even what seems too large.", rich_help_panel=MACHINE),
 ]
+
+
+def draft_over_defaults(ctx: typer.Context, draft: str | None, *, is_useless: bool) -> str | None:
+    """--draft as given; where it is useless, only if it was typed and so is to be refused.
+
+    A variable or the config file is for the runs that can have a draft model.
+    """
+    source = ctx.get_parameter_source("draft")
+    is_typed = source is not None and source.name == "COMMANDLINE"
+    return None if is_useless and not is_typed else draft

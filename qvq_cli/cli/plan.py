@@ -11,7 +11,7 @@ from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.model_words import speed_words
 from qvq_cli.cli.planning import beside_draft
 from qvq_cli.cli.session import Session
-from qvq_cli.cli.wishes import make_wishes
+from qvq_cli.cli.wishes import check_votes, make_wishes, wanted_draft
 from qvq_cli.errors import DoesNotFitError, UnavailableError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.catalog import CatalogEntry, Profile, catalog_entry, catalog_names
@@ -28,7 +28,7 @@ from qvq_cli.hub.run_plan import (
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import parse_thinking_budget
 from qvq_cli.reasoning.chain import Policy
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 
 
@@ -40,6 +40,7 @@ class PlanOptions:
     quant: str | None
     max_thinking: str | None
     max_answer: int
+    votes: int
     image_tokens_max: int | None
     kv_type: str
     n_gpu_layers: str
@@ -71,16 +72,17 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
     subject = _subject(session, options, resources)
     wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
     demand, machine = _demand(subject, options), resources.for_plan()
-    if options.draft:
+    wanted = wanted_draft(options.draft, drafts=True, votes=options.votes)
+    if wanted is not None:
         n_vocab = subject.sizes.text.n_vocab
-        draft = find_draft(options.draft, subject.entry, n_vocab, session.env.variables)
+        draft = find_draft(wanted, subject.entry, n_vocab, session.env.variables)
         machine = beside_draft(draft, demand, machine, wishes)
     plan = plan_run(subject.sizes, demand, machine, wishes)
     tokens_per_s = None
     if resources.bandwidth is not None and plan.offload.n_gpu_layers == 0:
         tokens_per_s = resources.bandwidth / plan.memory.weight_bytes
     screen.result(_report(subject, plan, tokens_per_s), _body(subject, plan, tokens_per_s))
-    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry)
+    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry, is_solve=False)
 
 
 def _subject(session: Session, options: PlanOptions, resources: Resources) -> _Subject:
@@ -117,7 +119,7 @@ def _of_catalog(model: str, resources: Resources) -> _Subject | None:
 
 
 def _demand(subject: _Subject, options: PlanOptions) -> Demand:
-    demand = typical_demand(subject.profile)
+    demand = replace(typical_demand(subject.profile), n_chains=check_votes(options.votes))
     n_image = options.image_tokens_max
     if n_image is not None:
         n_text = demand.n_prompt - sum(demand.image_tokens)
@@ -132,13 +134,14 @@ def _demand(subject: _Subject, options: PlanOptions) -> Demand:
 
 def _report(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> Report:
     memory = plan.memory
+    chains = f" of each of {plan.n_chains} chains" if plan.n_chains > 1 else ""
     verdict, tone = ("fits", Tone.GOOD) if plan.fits else ("does not fit", Tone.BAD)
     layers = plan.offload.n_gpu_layers
     facts = [
         Fact("why", "\n".join(plan.reasons)),
         Fact(
             "context",
-            f"{memory.n_ctx:,} tokens, {plan.n_thinking:,} of them for reasoning, "
+            f"{memory.n_ctx:,} tokens, {plan.n_thinking:,} of them for reasoning{chains}, "
             f"kept as {memory.kv_type}",
         ),
         Fact("GPU layers", "all" if layers < 0 else str(layers)),
@@ -200,6 +203,7 @@ def _body(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> dict[
         "n_ctx": memory.n_ctx,
         "kv_type": memory.kv_type,
         "n_thinking": plan.n_thinking,
+        "n_chains": plan.n_chains,
         "n_gpu_layers": plan.offload.n_gpu_layers,
         "vision_on_gpu": plan.offload.vision_on_gpu,
         "tokens_per_s": tokens_per_s,

@@ -21,6 +21,7 @@ def solve(
     arguments: opt.Arguments,
     max_thinking: opt.MaxThinking = None,
     max_answer: opt.MaxAnswer = 512,
+    votes: opt.Votes = 1,
     look_again: opt.LookAgain = None,
     system: opt.System = None,
     answer_only: opt.AnswerOnly = False,
@@ -59,8 +60,7 @@ def solve(
     """
     session: Session = ctx.obj
     control = Control()
-    if not drafts and not _is_typed(ctx, "draft"):
-        ctx.params["draft"] = None  # --no-drafts, over a variable or the config file
+    ctx.params["draft"] = opt.draft_over_defaults(ctx, draft, is_useless=not drafts or votes > 1)
     try:
         with interrupts(control):
             from qvq_cli.engine.process import WorkerEngine
@@ -72,9 +72,3 @@ def solve(
     except KeyboardInterrupt:
         raise AbortedError("interrupted") from None
     raise typer.Exit(code)
-
-
-def _is_typed(ctx: typer.Context, parameter: str) -> bool:
-    """Whether a parameter's value comes from the command line itself."""
-    source = ctx.get_parameter_source(parameter)
-    return source is not None and source.name == "COMMANDLINE"

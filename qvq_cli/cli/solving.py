@@ -13,6 +13,7 @@ from qvq_cli.cli.caching import cache_spec
 from qvq_cli.cli.inputs import Inputs, read_inputs
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
+from qvq_cli.cli.wishes import wanted_draft
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
@@ -21,6 +22,7 @@ from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.draft import Draft, find_draft
 from qvq_cli.hub.run_plan import RunPlan, draft_words
 from qvq_cli.hub.store import ModelChoice, resolve_model
+from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import ImageReady, ImageUsed, ModelUsed
 from qvq_cli.reasoning.solver import About, Problem, Solver
@@ -74,6 +76,8 @@ def run(
         solver = Solver(engine, policy, control, view.handle)
         engine.on_notice = solver.notice
         _say_what_is_special(solver, choice, pictures, plan)
+        if settings.needs_chance(options, choice.profile.sampling):
+            solver.notice("votes-sampling", _votes_notice(policy))
         if options.look_again is not None and policy.looks is None:
             solver.notice("no-look-again", NO_LOOK_NOTICE)
         problem = Problem(
@@ -100,7 +104,7 @@ def run(
 
 
 def _find_draft(session: Session, options: SolveOptions, choice: ModelChoice) -> Draft | None:
-    wanted = settings.wanted_draft(options)
+    wanted = wanted_draft(options.draft, drafts=options.drafts, votes=options.votes)
     if wanted is None:
         return None
     return find_draft(wanted, choice.entry, choice.pair.text.n_vocab, session.env.variables)
@@ -119,6 +123,14 @@ def _say_what_is_special(
             solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
     if choice.is_embedded:
         solver.notice("embedded-model", EMBEDDED_NOTICE)
+
+
+def _votes_notice(policy: Policy) -> str:
+    sampling = policy.sampling
+    return (
+        f"{policy.n_chains} chains vote, sampled with temperature {sampling.temperature:g}, "
+        f"top_p {sampling.top_p:g} and top_k {sampling.top_k}: without chance they would all be one"
+    )
 
 
 def _load_pictures(

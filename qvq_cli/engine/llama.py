@@ -1,4 +1,4 @@
-"""llama.cpp through its C API: one model, one mmproj, one conversation in the KV cache.
+"""llama.cpp through its C API: one model, one mmproj, one prompt in the KV cache.
 
 Drives llama_cpp.llama_cpp and llama_cpp.mtmd_cpp, not llama_cpp.Llama and its chat handlers: those
 take M-RoPE positions for KV cells, force a repeat penalty, encode a picture again on every call and
@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qvq_cli.engine.chains import Chains, Machinery
 from qvq_cli.engine.draft_model import DraftModel
 from qvq_cli.engine.drafts import BREAK, Drafter
 from qvq_cli.engine.layout import Pictures, TextStretch, split_behind_pictures
@@ -41,14 +42,13 @@ from qvq_cli.engine.protocol import (
     Prefilled,
     PromptPart,
     Reserve,
+    Round,
     Sampling,
     TextPart,
 )
+from qvq_cli.engine.sampler import make_sampler
 from qvq_cli.engine.vision import PictureFrame, Vision
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
-
-N_PENALTY = 64
-"""Tokens that --repeat-penalty looks back on; llama.cpp's own default."""
 
 
 class _Head(NamedTuple):
@@ -84,6 +84,7 @@ class LlamaEngine:
         self._ctx: Any = None
         self._sampler: Any = None
         self._batch: Any = None
+        self._chains: Chains | None = None
         self._pieces: dict[int, Piece] = {}
         self._n_tokens = 0
         self._n_pos = 0
@@ -208,7 +209,7 @@ class LlamaEngine:
         return Prefilled(
             n_tokens=self._n_tokens,
             n_pos=self._n_pos,
-            n_ctx=self._n_ctx,
+            n_ctx=self._fork(reserve.n_chains),
             image_tokens=read.image_tokens,
             image_s=read.image_s,
             prefill_s=time.perf_counter() - started - read.image_s - read.load_s,
@@ -308,12 +309,17 @@ class LlamaEngine:
                 hint="use fewer pictures, a smaller --image-tokens-max or a shorter question",
             )
         n_ctx = min(n_prompt + reserve.n_max, n_ctx_train)
+        n_chains = reserve.n_chains
+        if n_chains > 1:
+            # The prompt's cells are shared, but for its last token: see chains.py.
+            n_ctx += (n_chains - 1) * (n_ctx - n_prompt) + n_chains
         self._free_context()
         params = self._lib.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = N_BATCH
         params.n_ubatch = N_UBATCH
-        params.n_seq_max = 1
+        params.n_seq_max = n_chains
+        params.kv_unified = n_chains > 1
         params.n_threads = self._n_threads
         params.n_threads_batch = self._n_threads
         params.no_perf = True
@@ -401,6 +407,31 @@ class LlamaEngine:
             self._pending = None
             self._row = -1
 
+    def _fork(self, n_chains: int) -> int:
+        """Begin as many chains behind the prompt. Returns: the cells for it and one chain."""
+        if n_chains == 1:
+            return self._n_ctx
+        n_free = self._n_ctx - self._n_tokens - n_chains
+        n_ctx_train = int(self._lib.llama_model_n_ctx_train(self._model))
+        n_ctx = min(self._n_tokens + n_free // n_chains, n_ctx_train)
+        self._chains = Chains(
+            Machinery(
+                self._lib,
+                self._ctx,
+                self._vocab,
+                self._batch,
+                run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, self._batch)),
+                piece=lambda token: self._pieces.get(token) or self._piece(token),
+            ),
+            self._sampling,
+            n_chains=n_chains,
+            n_ctx=n_ctx,
+            n_tokens=self._n_tokens,
+            n_pos=self._n_pos,
+            last_token=self._history[-1],
+        )
+        return n_ctx
+
     # decode
 
     def decode(self, n_max: int) -> Generator[Piece]:
@@ -434,6 +465,11 @@ class LlamaEngine:
             text.append(token)
             yield piece
 
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        """See Engine.decode_chains. Never runs ahead."""
+        assert self._chains is not None
+        return self._chains.decode(chains, n_rounds)
+
     def _run_pass(self, n_draft_max: int) -> bool:
         """Run the pending token with a draft behind it. Returns: False when no cell is free."""
         assert self._pending is not None
@@ -464,10 +500,13 @@ class LlamaEngine:
         self._draft = []
         self._pass_s = None
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
         self._settle()
         tokens = self._tokenize_text(text, parse_special)
+        if self._chains is not None:
+            self._chains.append(chain, tokens)
+            return len(tokens)
         pending = [] if self._pending is None else [self._pending]
         if self._n_tokens + len(pending) + len(tokens) > self._n_ctx:
             raise PromptError("no room is left in the context for the conclusion")
@@ -509,8 +548,12 @@ class LlamaEngine:
     def rewind(self, n_drop: int) -> None:
         """Forget the last n_drop decoded tokens: the KV cache ends with the one before them.
 
-        The logits went with them, so the last token kept is run again by what comes next.
+        The logits went with them, so the last token kept is run again by what comes next. With
+        several chains, n_drop counts rounds.
         """
+        if self._chains is not None:
+            self._chains.rewind(n_drop)
+            return
         self._settle()
         if n_drop <= 0:
             return
@@ -549,6 +592,9 @@ class LlamaEngine:
             self._cache.settle(timeout_s)
 
     def _free_context(self) -> None:
+        if self._chains is not None:
+            self._chains.close()
+            self._chains = None
         if self._sampler:
             self._lib.llama_sampler_free(self._sampler)
         if self._batch is not None:
@@ -605,38 +651,7 @@ class LlamaEngine:
         return piece
 
     def _new_sampler(self) -> None:
-        """A fresh sampler chain, ordered as llama.cpp does; depends on seed and history only."""
-        lib, sampling = self._lib, self._sampling
+        """A fresh sampler chain; depends on seed and history only."""
         if self._sampler:
-            lib.llama_sampler_free(self._sampler)
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        steps = []
-        if sampling.repeat_penalty != 1.0:
-            steps.append(
-                lib.llama_sampler_init_penalties(
-                    lib.llama_vocab_n_tokens(self._vocab),
-                    N_PENALTY,
-                    sampling.repeat_penalty,
-                    0.0,
-                    0.0,
-                )
-            )
-        if sampling.temperature <= 0:
-            steps.append(lib.llama_sampler_init_greedy())
-        else:
-            if sampling.top_k > 0:
-                steps.append(lib.llama_sampler_init_top_k(sampling.top_k))
-            if sampling.top_p < 1.0:
-                steps.append(lib.llama_sampler_init_top_p(sampling.top_p, 1))
-            if sampling.min_p > 0.0:
-                steps.append(lib.llama_sampler_init_min_p(sampling.min_p, 1))
-            steps.append(lib.llama_sampler_init_temp(sampling.temperature))
-            n_said = len(self._history) - 1
-            steps.append(
-                lib.llama_sampler_init_dist((sampling.seed + 0x9E3779B1 * n_said) & 0xFFFFFFFF)
-            )
-        for step in steps:
-            lib.llama_sampler_chain_add(chain, step)
-        for token in self._history[1:][-N_PENALTY:]:
-            lib.llama_sampler_accept(chain, token)
-        self._sampler = chain
+            self._lib.llama_sampler_free(self._sampler)
+        self._sampler = make_sampler(self._lib, self._vocab, self._sampling, self._history)

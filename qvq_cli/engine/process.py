@@ -19,7 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from qvq_cli.engine.cache_store import remove
 from qvq_cli.engine.protocol import (
@@ -32,6 +32,7 @@ from qvq_cli.engine.protocol import (
     Prefilled,
     PromptPart,
     Reserve,
+    Round,
     Sampling,
 )
 from qvq_cli.engine.wire import (
@@ -41,9 +42,12 @@ from qvq_cli.engine.wire import (
     read_frame,
     unpack_error,
     unpack_pieces,
+    unpack_rounds,
     write_frame,
 )
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, QvqError
+
+Item = TypeVar("Item")
 
 OnNotice = Callable[[str, str], None]
 """Called with a kebab-case reference and a message for people."""
@@ -118,7 +122,22 @@ class WorkerEngine:
 
     def decode(self, n_max: int) -> Generator[Piece]:
         """See Engine.decode."""
-        self._send({"op": "decode", "n_max": n_max})
+        request = {"op": "decode", "n_max": n_max}
+        return self._stream(request, unpack_pieces, lambda piece: not piece.is_eog)
+
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        """See Engine.decode_chains."""
+        request = {"op": "decode_chains", "chains": list(chains), "n_rounds": n_rounds}
+        return self._stream(request, unpack_rounds, lambda _: True)
+
+    def _stream(
+        self,
+        request: Header,
+        unpack: Callable[[Header, bytes], Sequence[Item]],
+        is_counted: Callable[[Item], bool],
+    ) -> Generator[Item]:
+        """Have something decoded, and on an early close have what wasn't taken undone."""
+        self._send(request)
         n_taken = 0
         at_end = False
         try:
@@ -127,16 +146,16 @@ class WorkerEngine:
                 if header["re"] == "end":
                     at_end = True
                     return
-                for piece in unpack_pieces(header, payload):
-                    n_taken += not piece.is_eog
-                    yield piece
+                for item in unpack(header, payload):
+                    n_taken += is_counted(item)
+                    yield item
         finally:
             if not at_end and self._process.poll() is None:
                 self._stop(n_taken)
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
-        request = {"op": "append", "text": text, "parse_special": parse_special}
+        request = {"op": "append", "text": text, "parse_special": parse_special, "chain": chain}
         return int(self._call(request)["n"])
 
     def look_again(self, before: str, after: str) -> int:

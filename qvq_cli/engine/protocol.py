@@ -1,7 +1,9 @@
 """The engine as the rest of the program sees it: plain data in, pieces of text out.
 
-An engine holds one conversation. Its life is `load`, then `prefill`, then any mix of `decode`,
-`append` and `look_again`, then `close`. Whatever an implementation does ahead of its reader, the KV
+An engine holds one prompt and what is said behind it, by one chain or by several that share the
+prompt. Its life is `load`, then `prefill`, then any mix of `decode`, `append` and `look_again`
+(`decode_chains` and `append` with several chains), then `close`. Whatever an implementation does
+ahead of its reader, the KV
 cache holds exactly the pieces that were taken from `decode`: closing that iterator early undoes the
 rest.
 
@@ -132,10 +134,14 @@ class ModelInfo:
 
 
 class Reserve(NamedTuple):
-    """Tokens kept free after the prompt: n_max wanted, n_min without which there is no point."""
+    """Tokens kept free after the prompt: n_max wanted, n_min without which there is no point.
+
+    Each of n_chains has as many for itself.
+    """
 
     n_min: int
     n_max: int
+    n_chains: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +149,9 @@ class Prefilled:
     """The state after the prompt: n_tokens KV cells used, n_pos the next M-RoPE position.
 
     The two differ as soon as there is a picture: an image of (h, w) merged patches takes h*w cells
-    but advances the position by max(h, w). cached_tokens of the cells and cached_images of the
-    pictures were not computed but found in the cache. load_s: what loading the mmproj took, if a
-    picture needed it.
+    but advances the position by max(h, w). n_ctx: cells there are for the prompt and one chain.
+    cached_tokens of the cells and cached_images of the pictures were not computed but found in the
+    cache. load_s: what loading the mmproj took, if a picture needed it.
     """
 
     n_tokens: int
@@ -172,6 +178,26 @@ class Piece:
     has_next: bool = False
 
 
+class Spoken(NamedTuple):
+    """What one of several chains said in a round."""
+
+    chain: int
+    piece: Piece
+
+
+Round = tuple[Spoken, ...]
+"""One token of every chain that is still going, in the order of the chains."""
+
+
+def chain_seed(seed: int, chain: int) -> int:
+    """The seed of one of several chains: it alone with this seed says the same.
+
+    The first chain has the run's own. The step is an odd number with no pattern in its bits, so
+    that the chains of neighbouring seeds have nothing in common (source: MurmurHash3).
+    """
+    return (seed + 0x85EBCA6B * chain) & 0xFFFFFFFF
+
+
 class DraftCounts(NamedTuple):
     """Tokens that were guessed since the prompt, and those of them that the model chose too."""
 
@@ -180,7 +206,7 @@ class DraftCounts(NamedTuple):
 
 
 class Engine(Protocol):
-    """One loaded model and one conversation in its KV cache."""
+    """One loaded model and what was said in its KV cache."""
 
     def devices(self) -> tuple[Device, ...]:
         """What there is to compute on, the CPU too; can be asked before anything is loaded."""
@@ -215,7 +241,16 @@ class Engine(Protocol):
         Close the iterator to stop early: the KV cache then ends with the last piece that was taken.
         """
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        """Generate for several chains at once: up to n_rounds rounds of a token for each.
+
+        Only after a prefill with a reserve for several chains, whose seeds are `chain_seed`s. A
+        chain leaves with its end of generation, or without a word when its cells are used up; the
+        others go on. Close the iterator to stop early: every chain then ends with the last round
+        that was taken, as if the rest had never been.
+        """
+
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """Put text after what is in the KV cache as if the model had said it. Returns: its tokens.
 
         Sampling after an append depends only on the seed and the number of tokens before it.

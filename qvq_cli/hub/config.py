@@ -34,6 +34,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "dialect": _TEXT,
     "max-thinking": (str, int),
     "max-answer": _INTEGER,
+    "votes": _INTEGER,
     "look-again": _INTEGER,
     "system": _TEXT,
     "answer-format": _TEXT,

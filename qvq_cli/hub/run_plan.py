@@ -16,12 +16,14 @@ from qvq_cli.hub.catalog import Profile
 from qvq_cli.hub.offload import MARGIN_BYTES, Offload, gpu_share, plan_offload
 from qvq_cli.hub.plan import (
     CTX_STEP,
+    F16_BYTES,
     F32_BYTES,
     LEAST_THINKING,
     MemoryPlan,
     ModelSizes,
     plan_memory,
 )
+from qvq_cli.sizes import size
 
 _Q8_0_BLOCK = 32
 _TYPICAL_QUESTION_TOKENS = 256
@@ -54,7 +56,8 @@ class Demand:
     """KV cells a run asks for. n_prompt counts the pictures' tokens too.
 
     n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it. n_looks
-    looks at the pictures again, look_cells each, may be cut down to none.
+    looks at the pictures again, look_cells each, may be cut down to none. Each of n_chains has all
+    of that and an answer of its own behind the one prompt.
     """
 
     n_prompt: int
@@ -62,12 +65,13 @@ class Demand:
     n_answer: int
     n_thinking: int
     n_thinking_min: int
+    n_chains: int = 1
     n_looks: int = 0
     look_cells: int = 0
 
     @property
     def n_cells(self) -> int:
-        """All of them, with nothing cut."""
+        """The prompt and all of one chain, with nothing cut."""
         n_looking = self.n_looks * self.look_cells
         return self.n_prompt + self.n_thinking + n_looking + self.n_answer
 
@@ -109,6 +113,7 @@ class RunPlan:
     is_unified: bool = False
     reasons: tuple[str, ...] = ()
     sacrifices: tuple[Sacrifice, ...] = ()
+    n_chains: int = 1
     n_looks: int = 0
     draft: DraftUse | None = None
 
@@ -218,6 +223,8 @@ class _Planner:
         memory = plan_memory(
             self._sizes,
             n_ctx=demand.n_prompt + n_thinking + n_looking + demand.n_answer,
+            n_chains=demand.n_chains,
+            n_shared=demand.n_prompt,
             image_tokens=demand.image_tokens,
             kv_type=kv_type,
             keeps_pictures=n_looks > 0,
@@ -232,7 +239,15 @@ class _Planner:
             offload = Offload(n_wished, vision_on_gpu=n_wished != 0)
         host = self._host_use(memory, offload)
         devices = (host, *self._gpu_uses(memory, offload, gpu_free_bytes))
-        return RunPlan(memory, n_thinking, offload, devices, machine.is_unified, n_looks=n_looks)
+        return RunPlan(
+            memory,
+            n_thinking,
+            offload,
+            devices,
+            machine.is_unified,
+            n_chains=demand.n_chains,
+            n_looks=n_looks,
+        )
 
     def _host_use(self, memory: MemoryPlan, offload: Offload) -> DeviceUse:
         """What stays in the computer's own memory."""
@@ -274,9 +289,10 @@ class _Planner:
 
 
 def _lacking_cells(plan: RunPlan) -> int:
-    """KV cells to give up so that the plan fits, in whole steps of the context."""
-    cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
-    return (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+    """KV cells that each chain must give up so that the plan fits, in all a whole step or more."""
+    cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * F16_BYTES
+    n_lacking = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+    return -(-n_lacking // plan.n_chains)
 
 
 def chosen(machine: Machine, device: str | None) -> Machine:
@@ -288,13 +304,13 @@ def chosen(machine: Machine, device: str | None) -> Machine:
 
 
 def _verdict(plan: RunPlan) -> str:
-    needed, usable = _gb(plan.needed_bytes), _gb(plan.usable_bytes)
+    needed, usable = size(plan.needed_bytes), size(plan.usable_bytes)
     if plan.fits:
-        return f"it fits: it takes {needed} of {usable} GB of free memory"
+        return f"it fits: it takes {needed} of the {usable} of memory that are free"
     memory = plan.memory
     return (
         f"it does not fit: with {memory.n_ctx:,} tokens of context in {memory.kv_type} it needs "
-        f"{needed} GB of memory, and {usable} GB are free"
+        f"{needed} of memory, and {usable} are free"
     )
 
 
@@ -302,7 +318,7 @@ def _sacrifices(plan: RunPlan, first: RunPlan) -> Iterator[Sacrifice]:
     if plan.memory.kv_type != first.memory.kv_type:
         saved = first.memory.kv_bytes - plan.memory.kv_bytes
         why = "so that all layers fit on the GPU" if first.fits else "as memory is short"
-        yield Sacrifice("kv-q8-0", f"the context is kept in q8_0, {why}: {_gb(saved)} GB less")
+        yield Sacrifice("kv-q8-0", f"the context is kept in q8_0, {why}: {size(saved)} less")
     if plan.n_thinking < first.n_thinking:
         yield Sacrifice(
             "thinking-limited",
@@ -327,20 +343,14 @@ def _place(plan: RunPlan, machine: Machine, n_layer: int) -> str:
         return f"all {n_layer + 1} layers go on {names}"
     if n == 0:
         return f"it runs on the CPU: {names} has too little free memory"
-    free = _gb(sum(gpu.free_bytes for gpu in machine.gpus))
+    free = size(sum(gpu.free_bytes for gpu in machine.gpus))
     return (
-        f"{n} of {n_layer + 1} layers go on {names}, as many as {free} GB hold with "
-        f"{_gb(MARGIN_BYTES)} GB left free; the CPU has the rest"
+        f"{n} of {n_layer + 1} layers go on {names}, as many as {free} hold with "
+        f"{size(MARGIN_BYTES)} left free; the CPU has the rest"
     )
 
 
 def draft_words(draft: DraftUse) -> str:
     """What a person should know of the draft model's memory."""
     where = "the GPU's" if draft.is_on_gpu else "the computer's"
-    n_mb = draft.n_bytes / 1e6
-    takes = f"{n_mb:.0f} MB" if n_mb < 100 else f"{_gb(draft.n_bytes)} GB"
-    return f"the draft model takes {takes} of {where} memory besides"
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f}"
+    return f"the draft model takes {size(draft.n_bytes)} of {where} memory besides"

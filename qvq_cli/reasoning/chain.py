@@ -5,6 +5,7 @@
     THINKING --budget, deadline, loop, Ctrl-C, no room left-----> CONCLUDING  (that reason)
     CONCLUDING --the boundary was appended----------------------> ANSWERING
     ANSWERING --end of generation, loop, too long---------------> OVER
+    any of these --cut from outside-----------------------------> OVER        (cut)
     THINKING --end of generation without a boundary-------------> OVER        (concluded)
 
 Policies live in their own modules; this one only asks them in turn after each token. Whoever drives
@@ -23,7 +24,7 @@ from qvq_cli.reasoning.budget import Budget, BudgetState, ThinkingBudget
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
-    Event,
+    ChainEvent,
     Finish,
     Forced,
     LookedAgain,
@@ -47,12 +48,14 @@ Source: VLMEvalKit, vlmeval/config.py, max_new_tokens of QVQ-72B-Preview.
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far the model may go, and how often it looks at its pictures again."""
+    """How far the model may go, and how often it looks at its pictures again: each of n_chains,
+    which vote where there are several."""
 
     budget: ThinkingBudget
     max_answer_tokens: int
     sampling: Sampling
     looks: LookAgain | None = None
+    n_chains: int = 1
 
     @property
     def reserve(self) -> Reserve:
@@ -60,7 +63,7 @@ class Policy:
         there is room."""
         n_answer = self.max_answer_tokens + N_CONCLUSION
         n_looking = self.n_looks * self.looks.n_cells if self.looks else 0
-        return Reserve(n_answer, n_answer + self.n_thinking + n_looking)
+        return Reserve(n_answer, n_answer + self.n_thinking + n_looking, self.n_chains)
 
     @property
     def n_thinking(self) -> int:
@@ -104,7 +107,7 @@ class Chain:
         policy: Policy,
         room: int,
         control: Control,
-        tell: Callable[[Event], None],
+        tell: Callable[[ChainEvent], None],
         look_s: float = 0.0,
     ) -> None:
         self.transcript = Transcript(dialect)
@@ -213,6 +216,11 @@ class Chain:
         self._tell(LookedAgain(self.n_looks, self.reasoning_tokens, n_cells, look_s))
         if self._control.conclude_requested:
             self._conclude(*_INTERRUPTED)
+
+    def cut(self) -> None:
+        """Nobody waits for the rest any more."""
+        self._end()
+        self.finish = Finish.CUT
 
     # thinking
 

@@ -10,14 +10,17 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
-from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, Piece, Prefilled, Stage
+from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, Piece, Prefilled, Round, Stage
 from qvq_cli.reasoning.boundary import Conclusion
 from qvq_cli.reasoning.chain import Chain, Decode, Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
+    ChainEvent,
     Event,
     ImageUsed,
+    InChain,
     ModelUsed,
     Notice,
     Progress,
@@ -25,11 +28,15 @@ from qvq_cli.reasoning.events import (
     Solved,
     Timings,
     Usage,
+    Votes,
 )
 from qvq_cli.reasoning.language import question_language
 from qvq_cli.reasoning.look_again import Look
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
+from qvq_cli.reasoning.votes import Voter
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +90,12 @@ class Solver:
         """
         info = self._engine.load(spec, self._progress)
         prefilled = self._prefill(problem)
-        chain = Chain(
-            problem.dialect,
-            question_language(problem.question),
-            self._policy,
-            prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
-            self._control,
-            self._tell,
-            self._expected_look_s(prefilled),
-        )
-        self._run(chain)
-        record = self._record(problem, chain, about, info.load_s, prefilled)
+        if self._policy.n_chains > 1:
+            chain, votes = self._vote(problem, prefilled)
+        else:
+            chain, votes = self._make_chain(problem, prefilled, self._control, self._tell), None
+            self._run(chain)
+        record = self._record(problem, chain, votes, about, info.load_s, prefilled)
         self._tell(Solved(record))
         return record
 
@@ -114,6 +116,49 @@ class Solver:
             self._progress,
             keep_pictures=self._policy.looks is not None,
         )
+
+    def _make_chain(
+        self,
+        problem: Problem,
+        prefilled: Prefilled,
+        control: Control,
+        tell: Callable[[ChainEvent], None],
+    ) -> Chain:
+        return Chain(
+            problem.dialect,
+            question_language(problem.question),
+            self._policy,
+            prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
+            control,
+            tell,
+            self._expected_look_s(prefilled),
+        )
+
+    def _vote(self, problem: Problem, prefilled: Prefilled) -> tuple[Chain, Votes]:
+        """Run all chains. Returns: the one that stands for the run, the first where none won."""
+        controls = [Control() for _ in range(self._policy.n_chains)]
+        chains = [
+            self._make_chain(problem, prefilled, control, self._tell_of(i))
+            for i, control in enumerate(controls)
+        ]
+
+        def watch(rounds: Iterable[Round]) -> Iterable[Round]:
+            return self._clock.time(rounds, len)
+
+        voter = Voter(
+            self._engine, chains, controls, self._control, problem.dialect, self._tell, watch
+        )
+        voter.run()
+        votes = voter.votes(self._policy.sampling.seed)
+        n_cut = len(chains) - votes.n_finished
+        if n_cut:
+            who = "the last chain" if n_cut == 1 else f"the last {n_cut} chains"
+            self.notice("votes-decided", f"the vote is decided: {who} could not change it")
+        return chains[votes.winner or 0], votes
+
+    def _tell_of(self, chain: int) -> Callable[[ChainEvent], None]:
+        """A way to tell what happens in one of several chains."""
+        return lambda event: self._tell(InChain(chain, event))
 
     def _expected_look_s(self, prefilled: Prefilled) -> float:
         """A look is prefill: as long for each cell as the prompt took."""
@@ -137,7 +182,7 @@ class Solver:
     def _decode(self, chain: Chain, n_max: int) -> None:
         n = 0
         with closing(self._engine.decode(n_max)) as pieces:
-            for piece in self._clock.time(pieces):
+            for piece in self._clock.time(pieces, _one):
                 n += 1
                 if not chain.feed(piece):
                     return
@@ -145,7 +190,13 @@ class Solver:
             chain.out_of_cells()
 
     def _record(
-        self, problem: Problem, chain: Chain, about: About, load_s: float, prefilled: Prefilled
+        self,
+        problem: Problem,
+        chain: Chain,
+        votes: Votes | None,
+        about: About,
+        load_s: float,
+        prefilled: Prefilled,
     ) -> Record:
         from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile
 
@@ -182,7 +233,12 @@ class Solver:
             sampling=self._policy.sampling,
             images=about.images,
             notices=(*self._notices, *chain.notices),
+            votes=votes,
         )
+
+
+def _one(_: Piece) -> int:
+    return 1
 
 
 class _DecodeClock:
@@ -193,20 +249,20 @@ class _DecodeClock:
         self._n = 0
         self._elapsed_s = 0.0
 
-    def time(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
-        """Pass pieces through, noting when they came."""
+    def time(self, items: Iterable[Item], n_tokens: Callable[[Item], int]) -> Iterable[Item]:
+        """Pass items of n_tokens each through, noting when they came."""
         first: float | None = None
-        for piece in pieces:
+        for item in items:
             now = time.perf_counter()
             if first is None:
                 first = before = now
                 if self.first_s is None:
                     self.first_s = now
             else:
-                self._n += 1
+                self._n += n_tokens(item)
                 self._elapsed_s += now - before
                 before = now
-            yield piece
+            yield item
 
     @property
     def tps(self) -> float:

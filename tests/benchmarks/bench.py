@@ -32,6 +32,7 @@ QUESTION = "Given h(x) = f(x) * g(x), find h'(2)"
 SECOND_QUESTION = "What is the largest value of f(x) in the table?"
 MAX_THINKING = 128
 MAX_ANSWER = 256
+N_VOTES = 8
 MIB = 1 << 20
 
 
@@ -206,6 +207,20 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     ]
 
 
+def votes_rows(n: int, n_memory: int) -> list[Row]:
+    """Votes of nano next to one of its chains: whole runs, sampled alike, with as much thinking."""
+    sampled = ("--temperature", "0.6", "--top-p", "0.95", "--top-k", "40")
+    one = [*qvq_solve(NANO), *sampled]
+    many = [*one, "--votes", str(N_VOTES)]
+    times = [(run_s(many), run_s(one)) for _ in range(n)]
+    peaks = [(peak_memory_bytes(many) / MIB, peak_memory_bytes(one) / MIB) for _ in range(n_memory)]
+    what = f"{N_VOTES} votes, nano, to one chain"
+    return [
+        Row(what, "s", times, target=3.0),
+        Row(f"{what}: memory", "MiB", peaks, target=1.3),
+    ]
+
+
 def startup_rows(n: int) -> list[Row]:
     """Commands that load no model, next to a Python that imports Typer and does nothing."""
     bare = [sys.executable, "-c", "import typer"]
@@ -227,7 +242,11 @@ def main() -> None:
         print(
             f"this machine is busy (load {os.getloadavg()[0]:.1f}): expect scatter", file=sys.stderr
         )
-    rows = [*startup_rows(counts.startup), *model_rows(peers, counts)]
+    rows = [
+        *startup_rows(counts.startup),
+        *model_rows(peers, counts),
+        *votes_rows(counts.nano, counts.memory),
+    ]
     print(f"llama.cpp of llama-cpp-python {peers.version}; medians\n")
     print(format_table(rows))
     if options.json is not None:

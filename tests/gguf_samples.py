@@ -39,6 +39,12 @@ class Sample:
             file.truncate(len(head) + n_weight_bytes)
         return path
 
+    def write_with_nanos_weights(self, path: Path) -> Path:
+        """A changed header before what the tensors of nano's own file hold."""
+        head, n_weight_bytes = self._head()
+        path.write_bytes(head + MODEL.read_bytes()[-n_weight_bytes:])
+        return path
+
     def to_bytes(self) -> bytes:
         head, n_weight_bytes = self._head()
         return head + bytes(n_weight_bytes)
@@ -61,6 +67,19 @@ def nano_model() -> Sample:
 
 def nano_mmproj() -> Sample:
     return _sample_of(MMPROJ)
+
+
+def text_model() -> Sample:
+    """nano as a Qwen2 that reads text only."""
+    sample = nano_model()
+    sample.values = {
+        key.replace("qwen2vl.", "qwen2."): value
+        for key, value in sample.values.items()
+        if not key.endswith("dimension_sections")
+    }
+    sample.values["general.architecture"] = (ValueType.STRING, "qwen2")
+    sample.values["general.name"] = (ValueType.STRING, "Little Text")
+    return sample
 
 
 def qvq_model() -> Sample:

@@ -17,7 +17,7 @@ from gguf_samples import (
     qwen3vl_mmproj,
     qwen3vl_model,
 )
-from qvq_cli.engine.protocol import Sampling
+from qvq_cli.engine.protocol import N_VOCAB_APART, Sampling
 from qvq_cli.errors import GgufError
 from qvq_cli.hub.catalog import (
     DIALECTS,
@@ -37,9 +37,9 @@ ENTRIES = load_catalog()
 KEYS = {
     "name": str, "title": str, "description": str, "repo": str, "revision": str, "licence": str,
     "kv_bytes_per_token": int, "default_quant": str, "profile": dict, "sampling": dict,
-    "image": dict, "mmproj": dict, "quants": dict, "shape": dict,
+    "image": dict, "draft": str, "mmproj": dict, "quants": dict, "shape": dict,
 }  # fmt: skip
-OPTIONAL = {"repo", "revision", "shape"}
+OPTIONAL = {"repo", "revision", "shape", "draft"}
 
 
 def each_entry() -> pytest.MarkDecorator:
@@ -84,6 +84,22 @@ def test_entry_is_sane(entry: CatalogEntry) -> None:
     assert 0 <= sampling.temperature <= 1
     assert 0 < sampling.top_p <= 1
     assert 1 <= sampling.repeat_penalty < 1.2
+
+
+@each_entry()
+def test_draft_is_smaller_and_of_the_same_vocabulary(entry: CatalogEntry) -> None:
+    if entry.draft is None:
+        return
+    draft = catalog_entry(entry.draft)
+    assert draft.shape and entry.shape
+    assert abs(draft.shape.text.n_vocab - entry.shape.text.n_vocab) <= N_VOCAB_APART
+    assert draft.about_bytes("Q4_K_M") < 0.7 * entry.about_bytes("Q4_K_M")  # type: ignore[operator]
+    assert draft.draft is None, "the smallest of its family"
+
+
+def test_qvq_has_a_draft_model() -> None:
+    assert catalog_entry("qvq-72b-preview").draft == "qwen2-vl-2b-instruct"
+    assert catalog_entry("nano").draft is None
 
 
 @each_entry()

@@ -43,7 +43,7 @@ def write(text: str, name: str = "my-vl") -> Path:
 @pytest.mark.parametrize("path", sorted((models_dir() / "catalog").glob("*.toml")), ids=str)
 def test_our_own_entries_keep_the_rules(path: Path) -> None:
     table = tomllib.loads(path.read_text("utf-8"))
-    check_entry({"repo": "none/nano", **table}, path.name, path.stem)
+    check_entry({"repo": "none/nano", **table}, path.name, path.stem, catalog_names())
 
 
 def test_an_entry_of_ones_own() -> None:
@@ -98,6 +98,9 @@ def test_ours_can_be_replaced_but_not_nano() -> None:
         ("[[quants.Q4_K_M]]", "[[quants.q4]]", "quants.q4 must be named in capitals"),
         ('default_quant = "Q4_K_M"', 'default_quant = "Q8_0"', "default_quant must be one of"),
         ("[mmproj]", "[shape.text]\nn_layer = 1\n[mmproj]", "shape.text.architecture must be"),
+        ("[profile]", 'draft = "no-such"\n[profile]', "draft must be another name of the catalog"),
+        ("[profile]", 'draft = "my-vl"\n[profile]', "draft must be another name of the catalog"),
+        ("[profile]", "draft = 1\n[profile]", "draft must be text in quotes"),
         ("title =", "title", "is not valid TOML"),
     ],
 )

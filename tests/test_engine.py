@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gguf_samples import text_model
 from qvq_cli.engine.drafts import GUESSED, Drafter
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine, cautious, explain_death
@@ -208,6 +209,17 @@ def test_a_crash_with_cautious_settings_is_an_error(nano_spec: LoadSpec) -> None
         engine.load(cautious(nano_spec), kill_when(engine, signal.SIGSEGV))
 
 
+def test_a_crash_is_tried_again_without_the_draft_model(nano_spec: LoadSpec) -> None:
+    notices: list[str] = []
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = lambda _, message: notices.append(message)
+    with closing(engine):
+        spec = dataclasses.replace(nano_spec, draft_path=nano_spec.model_path)
+        engine.load(spec, kill_when(engine, signal.SIGSEGV))
+        assert engine._spec == cautious(nano_spec)
+    assert "without the --draft model" in notices[0]
+
+
 def test_a_kill_is_not_tried_again(nano_spec: LoadSpec) -> None:
     engine = WorkerEngine(verbose=False)
     engine.on_notice = refuse_notice
@@ -385,6 +397,26 @@ def test_a_draft_model_changes_nothing(
     monkeypatch.setattr(in_process, "_drafts", False)
     assert drafted == session(in_process)
     assert counts.drafted > counts.accepted > counts.drafted // 4
+
+
+def test_a_text_model_guesses_as_well(
+    nano_spec: LoadSpec,
+    table_prompt: tuple[PromptPart, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It counts positions in one number, nano in four."""
+    monkeypatch.setattr("qvq_cli.engine.llama.Drafter", TrustingDrafter)
+    text_only = str(text_model().write_with_nanos_weights(tmp_path / "text.gguf"))
+    runs = []
+    for path in (nano_spec.model_path, text_only):
+        engine = LlamaEngine()
+        with closing(engine):
+            engine.load(dataclasses.replace(nano_spec, draft_path=path), no_progress)
+            engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
+            runs.append((take(engine, 150), engine.draft_counts()))
+    assert runs[0] == runs[1]
+    assert runs[1][1].accepted > 0
 
 
 def test_a_draft_model_of_another_vocabulary_is_refused(

@@ -27,7 +27,7 @@ RESULT_KEYS = {
     "usage": "image_tokens prompt_tokens reasoning_tokens answer_tokens drafted accepted looks "
     "cached_tokens cached_images",
     "timings": "load_s image_s prefill_s ttft_s decode_tps total_s",
-    "model": "name quant files",
+    "model": "name quant files draft",
     "sampling": "temperature top_p top_k min_p repeat_penalty seed",
     "images": None,
     "notices": None,

@@ -117,6 +117,7 @@ def plan(
     kv_type: solve_opt.KvType = "auto",
     n_gpu_layers: solve_opt.GpuLayers = "auto",
     device: solve_opt.Device = None,
+    draft: solve_opt.Draft = None,
     json: opt.Json = False,
 ) -> None:
     """Show where a run's memory would go, whether it fits, and why.
@@ -137,6 +138,7 @@ def plan(
         kv_type=kv_type,
         n_gpu_layers=n_gpu_layers,
         device=device,
+        draft=solve_opt.draft_over_defaults(ctx, draft, is_useless=votes > 1),
     )
     run(ctx.obj, options, json=json)
 

@@ -294,7 +294,28 @@ Drafts = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.gguf|auto",
+        help="A smaller model of the same vocabulary that guesses too; text-only will do. "
+        "[cyan]auto[/] takes the one that the catalog names. What is said stays the same.",
+        envvar="QVQ_DRAFT",
+        rich_help_panel=MACHINE,
+        show_default=False,
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Load even what seems too large.", rich_help_panel=MACHINE),
 ]
+
+
+def draft_over_defaults(ctx: typer.Context, draft: str | None, *, is_useless: bool) -> str | None:
+    """--draft as given; where it is useless, only if it was typed and so is to be refused.
+
+    A variable or the config file is for the runs that can have a draft model.
+    """
+    source = ctx.get_parameter_source("draft")
+    is_typed = source is not None and source.name == "COMMANDLINE"
+    return None if is_useless and not is_typed else draft

@@ -9,12 +9,14 @@ from typing import Any
 
 from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.model_words import speed_words
+from qvq_cli.cli.planning import beside_draft
 from qvq_cli.cli.session import Session
-from qvq_cli.cli.wishes import check_votes, make_wishes
+from qvq_cli.cli.wishes import check_votes, make_wishes, wanted_draft
 from qvq_cli.errors import DoesNotFitError, UnavailableError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.catalog import CatalogEntry, Profile, catalog_entry, catalog_names
 from qvq_cli.hub.choose import choose_quant
+from qvq_cli.hub.draft import find_draft
 from qvq_cli.hub.plan import ModelSizes, catalog_sizes, sizes_of
 from qvq_cli.hub.run_plan import (
     Demand,
@@ -43,6 +45,7 @@ class PlanOptions:
     kv_type: str
     n_gpu_layers: str
     device: str | None
+    draft: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,13 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
     resources = look_at_machine(session.env.variables)
     subject = _subject(session, options, resources)
     wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
-    plan = plan_run(subject.sizes, _demand(subject, options), resources.for_plan(), wishes)
+    demand, machine = _demand(subject, options), resources.for_plan()
+    wanted = wanted_draft(options.draft, drafts=True, votes=options.votes)
+    if wanted is not None:
+        n_vocab = subject.sizes.text.n_vocab
+        draft = find_draft(wanted, subject.entry, n_vocab, session.env.variables)
+        machine = beside_draft(draft, demand, machine, wishes)
+    plan = plan_run(subject.sizes, demand, machine, wishes)
     tokens_per_s = None
     if resources.bandwidth is not None and plan.offload.n_gpu_layers == 0:
         tokens_per_s = resources.bandwidth / plan.memory.weight_bytes
@@ -190,6 +199,7 @@ def _body(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> dict[
         "mmproj_bytes": memory.mmproj_bytes,
         "kv_bytes": memory.kv_bytes,
         "compute_bytes": plan.working_bytes,
+        "draft_bytes": plan.draft.n_bytes if plan.draft else 0,
         "n_ctx": memory.n_ctx,
         "kv_type": memory.kv_type,
         "n_thinking": plan.n_thinking,

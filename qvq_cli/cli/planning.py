@@ -9,9 +9,10 @@ from qvq_cli.cli.settings import SolveOptions, system_prompt
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.images import Picture
 from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
+from qvq_cli.hub.draft import Draft, place_draft
 from qvq_cli.hub.memory import cpu_has_amx, free_memory, logical_cpus, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
-from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, plan_run
+from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, Wishes, chosen, draft_words, plan_run
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.chain import Policy
 
@@ -51,7 +52,11 @@ def make_demand(
 
 
 def make_plan(
-    options: SolveOptions, choice: ModelChoice, demand: Demand, devices: Sequence[Device]
+    options: SolveOptions,
+    choice: ModelChoice,
+    demand: Demand,
+    devices: Sequence[Device],
+    draft: Draft | None = None,
 ) -> RunPlan:
     """Raises: UsageError: --kv-type or --n-gpu-layers is none."""
     # On a Mac the GPU's memory is the computer's own: counting both would count it twice.
@@ -61,7 +66,17 @@ def make_plan(
         is_unified=sys.platform == "darwin",
     )
     wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
+    if draft is not None:
+        machine = beside_draft(draft, demand, machine, wishes)
     return plan_run(sizes_of(choice.pair), demand, machine, wishes)
+
+
+def beside_draft(draft: Draft, demand: Demand, machine: Machine, wishes: Wishes) -> Machine:
+    """What a draft model leaves of a machine."""
+    may_use_gpu = wishes.n_gpu_layers != 0
+    return place_draft(
+        draft, demand.n_cells, chosen(machine, wishes.device), may_use_gpu=may_use_gpu
+    )
 
 
 def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
@@ -91,6 +106,8 @@ def choose_threads(options: SolveOptions, plan: RunPlan) -> int:
 def notices(options: SolveOptions, plan: RunPlan, spec: LoadSpec) -> Iterator[tuple[str, str]]:
     """What the run goes without, as (reference, message)."""
     yield from plan.sacrifices
+    if plan.draft is not None:
+        yield "draft-model", draft_words(plan.draft)
     if options.threads is not None and spec.n_threads < options.threads:
         n = spec.n_threads
         threads = "1 thread" if n == 1 else f"{n} threads"
@@ -98,7 +115,11 @@ def notices(options: SolveOptions, plan: RunPlan, spec: LoadSpec) -> Iterator[tu
 
 
 def load_spec(
-    options: SolveOptions, choice: ModelChoice, plan: RunPlan, cache: CacheSpec | None
+    options: SolveOptions,
+    choice: ModelChoice,
+    plan: RunPlan,
+    cache: CacheSpec | None,
+    draft: Draft | None = None,
 ) -> LoadSpec:
     """What the engine is told."""
     return LoadSpec(
@@ -113,4 +134,6 @@ def load_spec(
         kv_type=plan.memory.kv_type,
         cache=cache,
         drafts=options.drafts,
+        draft_path=None if draft is None else str(draft.path),
+        draft_on_gpu=plan.draft is not None and plan.draft.is_on_gpu,
     )

@@ -66,6 +66,7 @@ class SolveOptions:
     repack: bool
     cache: bool
     drafts: bool
+    draft: str | None
     force: bool
 
 

@@ -85,6 +85,7 @@ def _report(entry: CatalogEntry, here: Sequence[Installed], machine: Resources) 
             "pictures",
             f"{limits.image_tokens_min:,} to {limits.image_tokens_max:,} tokens each",
         ),
+        *([Fact("draft model", entry.draft)] if entry.draft else []),
         Fact("memory", f"{size(machine.free_bytes)} free"),
     ]
     return [
@@ -139,6 +140,7 @@ def _body(entry: CatalogEntry, here: Sequence[Installed], machine: Resources) ->
         "max_thinking": entry.profile.max_thinking,
         "image_tokens_min": entry.profile.limits.image_tokens_min,
         "image_tokens_max": entry.profile.limits.image_tokens_max,
+        "draft": entry.draft,
         "memory_free_bytes": machine.free_bytes,
         "quants": [
             {

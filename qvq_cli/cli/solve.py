@@ -49,6 +49,7 @@ def solve(
     repack: opt.Repack = True,
     cache: opt.Cache = True,
     drafts: opt.Drafts = True,
+    draft: opt.Draft = None,
     force: opt.Force = False,
 ) -> None:
     """Solve a problem: pictures, then the question.
@@ -59,6 +60,7 @@ def solve(
     """
     session: Session = ctx.obj
     control = Control()
+    ctx.params["draft"] = opt.draft_over_defaults(ctx, draft, is_useless=not drafts or votes > 1)
     try:
         with interrupts(control):
             from qvq_cli.engine.process import WorkerEngine

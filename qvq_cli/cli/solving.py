@@ -15,11 +15,13 @@ from qvq_cli.cli.caching import cache_spec
 from qvq_cli.cli.inputs import Inputs, read_inputs, reads_keyboard
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
+from qvq_cli.cli.wishes import wanted_draft
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import Picture, embeddable, load_picture
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
+from qvq_cli.hub.draft import Draft, find_draft
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
@@ -69,6 +71,7 @@ def run(
         choice = resolve_model(
             options.model, options.mmproj, environ=session.env.variables, config=session.config
         )
+        draft = _find_draft(session, options, choice)
         policy = settings.make_policy(options, choice)
         limits = settings.image_limits(options, choice.profile.limits)
         dialect = settings.choose_dialect(options, choice)
@@ -76,7 +79,7 @@ def run(
         image_tokens = tuple(picture.image_tokens for picture in pictures)
         policy = settings.add_looks(policy, options, dialect, image_tokens)
         demand = planning.make_demand(options, choice, inputs, pictures, policy)
-        plan = planning.make_plan(options, choice, demand, engine.devices())
+        plan = planning.make_plan(options, choice, demand, engine.devices(), draft)
         if not options.force:
             require_fit(plan, choice.name, choice.entry)
             policy = planning.fitted_policy(policy, plan)
@@ -88,7 +91,7 @@ def run(
             if options.cache
             else None
         )
-        spec = planning.load_spec(options, choice, plan, cache)
+        spec = planning.load_spec(options, choice, plan, cache, draft)
         _say_what_is_special(solver, choice, pictures, planning.notices(options, plan, spec))
         if settings.needs_chance(options, choice.profile.sampling):
             solver.notice("votes-sampling", _votes_notice(policy))
@@ -101,7 +104,7 @@ def run(
             dialect=dialect,
         )
         about = About(
-            model=ModelUsed(choice.name, choice.quant, choice.files),
+            model=ModelUsed(choice.name, choice.quant, choice.files, draft.name if draft else None),
             images=tuple(_image_used(picture) for picture in pictures),
             started_s=session.started_s,
         )
@@ -129,6 +132,13 @@ def _keeping(save: Path, pictures: Sequence[Picture], view: View) -> Callable[[E
             view.handle(Notice("saved-unfinished", f"what was said until now is in {save}"))
 
     return tell
+
+
+def _find_draft(session: Session, options: SolveOptions, choice: ModelChoice) -> Draft | None:
+    wanted = wanted_draft(options.draft, drafts=options.drafts, votes=options.votes)
+    if wanted is None:
+        return None
+    return find_draft(wanted, choice.entry, choice.pair.text.n_vocab, session.env.variables)
 
 
 def _say_what_is_special(

@@ -22,3 +22,20 @@ def check_votes(n_chains: int) -> int:
             reference="bad-votes",
         )
     return n_chains
+
+
+def wanted_draft(draft: str | None, *, drafts: bool, votes: int) -> str | None:
+    """What --draft names. Raises: UsageError: there are to be no drafts."""
+    if draft and not drafts:
+        raise UsageError(
+            "--draft and --no-drafts exclude each other",
+            hint="leave one of them out; --drafts is for a config file that says drafts = false",
+            reference="conflicting-drafts",
+        )
+    if draft and votes > 1:
+        raise UsageError(
+            "--draft and --votes exclude each other: chains that vote take no drafts",
+            hint="leave one of them out; --votes 1 is for a config file that has votes",
+            reference="votes-draft",
+        )
+    return draft or None

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qvq_cli.engine.drafts import BREAK
+from qvq_cli.engine.protocol import N_VOCAB_APART
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, GgufError
 
 N_BATCH = 512
-N_VOCAB_APART = 128
-"""How many tokens one vocabulary may be padded by: Qwen's 72B has 128 more than its 2B."""
 
 
 class DraftModel:
@@ -151,6 +150,6 @@ class DraftModel:
         self.close()
         raise GgufError(
             f"{name} can't make drafts for this model: it has another vocabulary",
-            hint="take a smaller model of the same family, such as qwen2-vl-2b-instruct for QVQ",
+            hint="give --draft a smaller model of the same family: qwen2-vl-2b-instruct for QVQ",
             reference="draft-vocabulary",
         )

@@ -139,6 +139,7 @@ class LlamaEngine:
                 n_layers,
                 spec,
                 lambda share: on_progress("load", (n_model + share * n_draft) / n_all),
+                is_draft=True,
             )
             name = Path(spec.draft_path).name
             self._draft_model = DraftModel(self._lib, model, self._vocab, name)
@@ -150,7 +151,13 @@ class LlamaEngine:
         )
 
     def _load_model(
-        self, path: str, n_gpu_layers: int, spec: LoadSpec, report: Callable[[float], None]
+        self,
+        path: str,
+        n_gpu_layers: int,
+        spec: LoadSpec,
+        report: Callable[[float], None],
+        *,
+        is_draft: bool = False,
     ) -> Any:
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = n_gpu_layers
@@ -167,7 +174,7 @@ class LlamaEngine:
             params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
         model = self._lib.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
-            raise load_error(path, self._log.last_words())
+            raise load_error(path, self._log.last_words(), is_draft=is_draft)
         return model
 
     # prefill

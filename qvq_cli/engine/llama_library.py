@@ -79,17 +79,21 @@ def progress_callback(prototype: Any, report: Callable[[float], None]) -> Any:
     return prototype(on_progress)
 
 
-def load_error(path: str, reason: str) -> GgufError | DoesNotFitError:
+def load_error(path: str, reason: str, *, is_draft: bool = False) -> GgufError | DoesNotFitError:
     """Why a file could not be loaded. Args: reason: llama.cpp's last words."""
     if any(word in reason.lower() for word in ("allocate", "out of memory", "bad_alloc")):
         return DoesNotFitError(
             f"there is not enough memory to load {path}: {reason}",
-            hint="try a smaller quant, or fewer --n-gpu-layers",
+            hint="leave --draft out, or give it a smaller model"
+            if is_draft
+            else "try a smaller quant, or fewer --n-gpu-layers",
             reference="load-out-of-memory",
         )
     return GgufError(
         f"llama.cpp can't load {path}: {reason}",
-        hint="run again with --verbose to see its whole log; download the file again if it may "
+        hint="leave --draft out or give it another model; --verbose shows the whole log"
+        if is_draft
+        else "run again with --verbose to see its whole log; download the file again if it may "
         "be damaged",
         reference="model-refused",
     )

@@ -261,6 +261,8 @@ class WorkerEngine:
                 if was_reused
                 else "without weight repacking and with the picture on the CPU, which is slower"
             )
+            if spec.draft_path != self._spec.draft_path:
+                change += ", and without the --draft model"
             self.on_notice("engine-restarted", f"{death.error.message}; trying once more {change}")
         self._spec = spec
         self._start()
@@ -344,8 +346,8 @@ def _explained() -> Iterator[None]:
 
 
 def cautious(spec: LoadSpec) -> LoadSpec:
-    """The same model with the settings that have crashed llama.cpp switched off."""
-    return dataclasses.replace(spec, repack=False, vision_on_gpu=False)
+    """The same model with what has crashed llama.cpp, or might have, left out."""
+    return dataclasses.replace(spec, repack=False, vision_on_gpu=False, draft_path=None)
 
 
 def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) -> QvqError:

@@ -22,6 +22,9 @@ N_BATCH = 2048
 """Tokens that are given to llama.cpp at once: its default."""
 N_UBATCH = 512
 """Tokens that go through the graph at once: llama.cpp's default; memory plans count on it."""
+N_VOCAB_APART = 128
+"""How many tokens one vocabulary may be padded by: Qwen's 72B has 128 more than its 2B. Models
+whose vocabularies differ by more make no drafts for each other."""
 OnProgress = Callable[[Stage, float], None]
 """Called with the stage and the share of it that is done, 0.0 to 1.0."""
 

@@ -7,7 +7,7 @@ from qvq_cli.errors import DoesNotFitError
 from qvq_cli.hub.catalog import CatalogEntry, quants_by_size
 from qvq_cli.hub.choose import best_reasoner
 from qvq_cli.hub.plan import CTX_STEP, F16_BYTES, LEAST_THINKING
-from qvq_cli.hub.run_plan import RunPlan
+from qvq_cli.hub.run_plan import RunPlan, draft_words
 from qvq_cli.sizes import size
 
 
@@ -29,7 +29,8 @@ def require_fit(
         f"{name} needs {size(plan.needed_bytes)} of memory, and {size(plan.usable_bytes)} are "
         f"free: {size(memory.weight_bytes)} weights, {size(memory.mmproj_bytes)} mmproj, "
         f"{size(memory.kv_bytes)} context of {memory.n_ctx:,} tokens{in_q8_0}, "
-        f"{size(plan.working_bytes)} working memory",
+        f"{size(plan.working_bytes)} working memory"
+        + (f"; {draft_words(plan.draft)}" if plan.draft else ""),
         hint="; ".join(_advise(plan, entry, is_solve=is_solve))
         or "close other programs, or take a smaller model",
         reference="does-not-fit",
@@ -48,6 +49,8 @@ def _what_fits(plan: RunPlan, entry: CatalogEntry | None, option: str) -> Iterat
     """The least sacrifice first."""
     memory = plan.memory
     excess = plan.lacking_bytes
+    if plan.draft is not None and plan.draft.n_bytes >= excess:
+        yield "without --draft it would fit"
     cell_bytes = memory.kv_bytes_per_token + N_UBATCH * F16_BYTES
     if memory.n_ctx * cell_bytes * (plan.n_chains - 1) // plan.n_chains > excess:
         yield "fewer --votes would fit"

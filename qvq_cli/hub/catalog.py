@@ -77,8 +77,9 @@ class Shape:
 class CatalogEntry:
     """One model. quants: the files of each quantization, smallest first, parts in order.
 
-    repo is None for the embedded model, whose files come with the program. shape is None where the
-    entry doesn't tell.
+    repo is None for the embedded model, whose files come with the program. draft: the name of a
+    smaller model of the same vocabulary, for --draft auto. shape is None where the entry doesn't
+    tell.
     """
 
     name: str
@@ -92,6 +93,7 @@ class CatalogEntry:
     mmproj: CatalogFile
     quants: Mapping[str, tuple[CatalogFile, ...]]
     default_quant: str
+    draft: str | None = None
     shape: Shape | None = None
 
     def about_bytes(self, quant: str) -> int | None:
@@ -154,7 +156,7 @@ def _read(path: Path, mtime_ns: int) -> CatalogEntry:  # noqa: ARG001  # a chang
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror or error}") from error
     if path.parent == user_catalog_dir():
-        check_entry(table, str(path), path.stem)
+        check_entry(table, str(path), path.stem, catalog_names())
     return _entry(table)
 
 
@@ -177,6 +179,7 @@ def _entry(table: dict[str, Any]) -> CatalogEntry:
             quant: tuple(_file(file) for file in files) for quant, files in table["quants"].items()
         },
         default_quant=table["default_quant"],
+        draft=table.get("draft"),
         shape=_shape(table["shape"]) if "shape" in table else None,
     )
 

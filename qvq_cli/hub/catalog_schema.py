@@ -16,7 +16,7 @@ name = "My-VL-Q4_K_M.gguf"
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -65,6 +65,7 @@ _ENTRY: Mapping[str, _Rule] = {
     "licence": _TEXT,
     "kv_bytes_per_token": _COUNT._replace(is_required=True),
     "default_quant": _TEXT._replace(is_required=True),
+    "draft": _TEXT,
     "profile": _TABLE._replace(is_required=True),
     "sampling": _TABLE,
     "image": _TABLE,
@@ -95,10 +96,13 @@ _IMAGE = {field.name: _COUNT for field in fields(ImageLimits)}
 _SHAPES = {"text": TextShape, "vision": VisionShape}
 
 
-def check_entry(table: Mapping[str, Any], where: str, stem: str) -> None:
+def check_entry(table: Mapping[str, Any], where: str, stem: str, names: Collection[str]) -> None:
     """Check an entry.
 
-    Args: where: the file, for messages; stem: its name without .toml, which the entry must have.
+    Args:
+        where: the file, for messages.
+        stem: its name without .toml, which the entry must have.
+        names: of all entries, for what names another one.
     Raises: ConfigError: the first thing that is wrong, with what it must be.
     """
     _check_table(table, _ENTRY, where, "")
@@ -117,6 +121,8 @@ def check_entry(table: Mapping[str, Any], where: str, stem: str) -> None:
             _check_file(file, where, f"quants.{quant}.")
     if table["default_quant"] not in table["quants"]:
         raise _wrong(where, "default_quant", "one of " + (", ".join(table["quants"]) or "some"))
+    if table.get("draft", "") == stem or table.get("draft", stem) not in names:
+        raise _wrong(where, "draft", f"another name of the catalog, not {table['draft']!r}")
     _check_shape(table.get("shape"), where)
 
 

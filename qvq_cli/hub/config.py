@@ -53,6 +53,8 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "repack": _SWITCH,
     "cache": _SWITCH,
     "cache-bytes": _INTEGER,
+    "drafts": _SWITCH,
+    "draft": _TEXT,
 }
 """Every key with the types that its value may have."""
 

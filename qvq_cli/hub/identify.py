@@ -60,13 +60,18 @@ def identify(pair: Pair) -> Identity:
     profile = entry.profile if entry else _generic_profile(pair)
     vision = pair.vision
     limits = replace(profile.limits, patch_px=vision.patch_px, merge=vision.merge)
-    said = pair.model.text("general.name") or pair.model.path.stem
     return Identity(
-        name=entry.name if entry else "".join(filter(str.isprintable, said))[:80],
+        name=name_of(pair.model, entry),
         quant=quant_of(pair.model),
         profile=replace(profile, limits=limits),
         entry=entry,
     )
+
+
+def name_of(gguf: GgufFile, entry: CatalogEntry | None) -> str:
+    """What to call a model: as its entry does, else as the file calls itself or is called."""
+    said = gguf.text("general.name") or gguf.path.stem
+    return entry.name if entry else "".join(filter(str.isprintable, said))[:80]
 
 
 def quant_of(gguf: GgufFile) -> str:

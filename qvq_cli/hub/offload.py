@@ -62,7 +62,7 @@ def gpu_share(sizes: ModelSizes, plan: MemoryPlan, offload: Offload) -> GpuShare
         weight += sizes.output_bytes or sizes.embedding_bytes
         # llama.cpp makes room for the scores of a whole batch, which a CPU would never touch.
         logits = N_UBATCH * sizes.text.n_vocab * F32_BYTES
-        working = activation_bytes(sizes, plan.n_ctx) + logits
+        working = activation_bytes(sizes.text, plan.n_ctx) + logits
     if offload.vision_on_gpu:
         mmproj, working = plan.mmproj_bytes, working + plan.vision_bytes
     return GpuShare(weight, mmproj, kv, working)

@@ -22,7 +22,7 @@ from qvq_cli.hub.vision_model import VisionShape
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to it
 LEAST_THINKING = 256
 F32_BYTES, F16_BYTES = 4, 2
-_VOCABULARY_BYTES_PER_TOKEN = 300  # measured: 44 MiB for Qwen's 151,936 tokens and their merges
+VOCABULARY_BYTES_PER_TOKEN = 300  # measured: 44 MiB for Qwen's 151,936 tokens and their merges
 _PROCESS_BYTES = 64 << 20  # measured: Python, the libraries, and what loading takes for a moment
 _KV_BITS: Mapping[KvType, float] = {"f16": 16, "q8_0": 8.5}
 
@@ -140,18 +140,18 @@ def plan_memory(
         weight_bytes=sizes.weight_bytes,
         mmproj_bytes=sizes.mmproj_bytes,
         kv_bytes=int(n_ctx * text.kv_bytes_per_token * _KV_BITS[kv_type] / _KV_BITS["f16"]),
-        compute_bytes=activation_bytes(sizes, n_ctx) + n_chains * text.n_vocab * F32_BYTES,
+        compute_bytes=activation_bytes(text, n_ctx) + n_chains * text.n_vocab * F32_BYTES,
         vision_bytes=_vision_bytes(sizes, image_tokens),
         process_bytes=_PROCESS_BYTES
-        + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN
+        + text.n_vocab * VOCABULARY_BYTES_PER_TOKEN
         + kept_bytes * keeps_pictures,
         kv_type=kv_type,
     )
 
 
-def activation_bytes(sizes: ModelSizes, n_ctx: int) -> int:
+def activation_bytes(text: TextShape, n_ctx: int) -> int:
     """What N_UBATCH tokens need on their way through a layer, and the mask of their attention."""
-    activations = 2 * sizes.text.n_ff + 7 * sizes.text.n_embd
+    activations = 2 * text.n_ff + 7 * text.n_embd
     return N_UBATCH * (activations * F32_BYTES + n_ctx * F16_BYTES)
 
 

@@ -31,13 +31,24 @@ _TYPICAL_ANSWER_TOKENS = 576  # solve's --max-answer and what asks for the answe
 _NO_LAYERS = Offload(0, vision_on_gpu=False)
 
 
+class DraftUse(NamedTuple):
+    """What a draft model takes (draft.py), all of it on one side."""
+
+    n_bytes: int
+    is_on_gpu: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Memory to be had. is_unified: the GPUs' memory is the computer's own (Apple)."""
+    """Memory to be had. is_unified: the GPUs' memory is the computer's own (Apple).
+
+    draft: what has been taken from that memory for a draft model.
+    """
 
     free_bytes: int
     gpus: tuple[Device, ...] = ()
     is_unified: bool = False
+    draft: DraftUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,12 @@ class Demand:
     n_chains: int = 1
     n_looks: int = 0
     look_cells: int = 0
+
+    @property
+    def n_cells(self) -> int:
+        """The prompt and all of one chain, with nothing cut."""
+        n_looking = self.n_looks * self.look_cells
+        return self.n_prompt + self.n_thinking + n_looking + self.n_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,8 @@ class RunPlan:
     """How a run will be loaded.
 
     devices: the computer's own memory first. reasons: why it is so, in words. sacrifices: what was
-    given up, with a kebab-case name.
+    given up, with a kebab-case name. draft: what a draft model takes besides, which the devices'
+    free memory lacks already.
     """
 
     memory: MemoryPlan
@@ -97,6 +115,7 @@ class RunPlan:
     sacrifices: tuple[Sacrifice, ...] = ()
     n_chains: int = 1
     n_looks: int = 0
+    draft: DraftUse | None = None
 
     @property
     def fits(self) -> bool:
@@ -155,7 +174,7 @@ def plan_run(
 
     Where nothing fits, the plan is the smallest one tried, with fits False.
     """
-    planner = _Planner(sizes, demand, _chosen(machine, wishes.device), wishes)
+    planner = _Planner(sizes, demand, chosen(machine, wishes.device), wishes)
     plans = list(planner.candidates())
     first = plans[0]
     plan = next((plan for plan in plans if plan.fits), plans[-1])
@@ -168,8 +187,9 @@ def plan_run(
         _verdict(plan),
         *(sacrifice.words for sacrifice in sacrifices),
         _place(plan, planner.machine, len(sizes.layer_bytes)),
+        *([draft_words(machine.draft)] if machine.draft else []),
     )
-    return replace(plan, reasons=reasons, sacrifices=sacrifices)
+    return replace(plan, reasons=reasons, sacrifices=sacrifices, draft=machine.draft)
 
 
 class _Planner:
@@ -275,7 +295,7 @@ def _lacking_cells(plan: RunPlan) -> int:
     return -(-n_lacking // plan.n_chains)
 
 
-def _chosen(machine: Machine, device: str | None) -> Machine:
+def chosen(machine: Machine, device: str | None) -> Machine:
     """The machine with the GPUs that may be used."""
     if device is None:
         return machine
@@ -328,3 +348,9 @@ def _place(plan: RunPlan, machine: Machine, n_layer: int) -> str:
         f"{n} of {n_layer + 1} layers go on {names}, as many as {free} hold with "
         f"{size(MARGIN_BYTES)} left free; the CPU has the rest"
     )
+
+
+def draft_words(draft: DraftUse) -> str:
+    """What a person should know of the draft model's memory."""
+    where = "the GPU's" if draft.is_on_gpu else "the computer's"
+    return f"the draft model takes {size(draft.n_bytes)} of {where} memory besides"

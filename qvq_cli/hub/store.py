@@ -87,8 +87,8 @@ class _Wanted(NamedTuple):
     origin: Origin
 
 
-class _Located(NamedTuple):
-    """mmprojs: where to look for the mmproj; None: beside the model."""
+class Located(NamedTuple):
+    """A model's file or its first part. mmprojs: where to look for the mmproj; None: beside it."""
 
     model: Path
     mmprojs: Sequence[Path] | None = None
@@ -113,7 +113,7 @@ def resolve_model(
         if isinstance(wanted.model, Installed):
             located = _locate_installed(wanted.model)
         else:
-            located = _locate(wanted.model, environ)
+            located = locate_model(wanted.model, environ)
         file = read_gguf(located.model)
     with _blaming("option" if mmproj else wanted.origin, config, "mmproj"):
         if wanted.mmproj is not None:
@@ -178,7 +178,7 @@ def _first_whole(models: Sequence[Installed]) -> Installed:
     return next((each for each in models if each.problem is None), models[0])
 
 
-def _locate_installed(installed: Installed) -> _Located:
+def _locate_installed(installed: Installed) -> Located:
     """The files of an installed model. Raises: DataError: they aren't what was verified."""
     if installed.problem is not None:
         raise DataError(
@@ -186,28 +186,34 @@ def _locate_installed(installed: Installed) -> _Located:
             hint=f"qvq verify {installed.model_id} looks closer; {remedy(installed)}",
             reference="changed-model",
         )
-    return _Located(installed.model_path, [installed.mmproj_path], installed)
+    return Located(installed.model_path, [installed.mmproj_path], installed)
 
 
-def _locate(model: str, environ: Mapping[str, str]) -> _Located:
+def locate_model(model: str, environ: Mapping[str, str], *, needs_mmproj: bool = True) -> Located:
+    """Where the files of a model lie that was named on the command line.
+
+    Args: needs_mmproj: count a model in the Hugging Face cache only with its mmproj.
+    Raises: as resolve_model; no file is opened.
+    """
     found = matching(model, list_installed(environ))
     if found:
         return _locate_installed(_first_whole(found))
     if model.startswith("hf:"):
-        return _locate_repo(model, environ)
+        return _locate_repo(model, environ, needs_mmproj)
     name, _, quant = model.partition(":")
     if name in catalog_names():
-        return _locate_entry(catalog_entry(name), quant.upper(), environ)
+        return _locate_entry(catalog_entry(name), quant.upper(), environ, needs_mmproj)
     path = expand_home(Path(model))
     if is_folder(path):
         inside = [each.name for each in sorted(path.glob("*.gguf")) if not is_named_mmproj(each)]
+        option = "--model" if needs_mmproj else "--draft"
         raise InputNotFoundError(
             f"{path} is a folder",
-            hint=f'give the model in it: --model "{path / inside[0]}"' if inside else None,
+            hint=f'give the model in it: {option} "{path / inside[0]}"' if inside else None,
             reference="no-such-model",
         )
     if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
-        return _Located(path, installed=_installed_with(path, environ))
+        return Located(path, installed=_installed_with(path, environ))
     raise unknown_name(model)
 
 
@@ -220,21 +226,23 @@ def _installed_with(path: Path, environ: Mapping[str, str]) -> Installed | None:
     return None
 
 
-def _locate_entry(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
+def _locate_entry(
+    entry: CatalogEntry, quant: str, environ: Mapping[str, str], needs_mmproj: bool
+) -> Located:
     """A catalog model's files: those of the program itself, or those in the cache."""
     if quant and quant not in entry.quants:
         raise unknown_quant(entry, quant)
     if entry.repo is None:
         folder = models_dir() / entry.name
         first = entry.quants[quant or entry.default_quant][0]
-        return _Located(folder / first.name, [folder / entry.mmproj.name])
+        return Located(folder / first.name, [folder / entry.mmproj.name])
     larger_first = [name for name, _ in quants_by_size(entry)]
     for candidate in [quant] if quant else [entry.default_quant, *larger_first]:
         cached = _cached(entry, entry.quants[candidate][0].repo, environ)
         mmprojs = _cached(entry, entry.mmproj.repo, environ)
         names = [file.name for file in entry.quants[candidate]]
-        if all(name in cached for name in names) and _mmprojs(mmprojs):
-            return _Located(cached[names[0]], _mmprojs(mmprojs))
+        if all(name in cached for name in names) and (_mmprojs(mmprojs) or not needs_mmproj):
+            return Located(cached[names[0]], _mmprojs(mmprojs))
     raise _not_installed(entry, quant)
 
 
@@ -245,7 +253,7 @@ def _cached(entry: CatalogEntry, repo: str | None, environ: Mapping[str, str]) -
     return cached_files(repo, environ=environ)
 
 
-def _locate_repo(model: str, environ: Mapping[str, str]) -> _Located:
+def _locate_repo(model: str, environ: Mapping[str, str], needs_mmproj: bool) -> Located:
     match = REPO_SYNTAX.fullmatch(model.removeprefix("hf:"))
     if match is None:
         raise UsageError(
@@ -256,26 +264,28 @@ def _locate_repo(model: str, environ: Mapping[str, str]) -> _Located:
     repo, quant = match["repo"], (match["quant"] or "").upper()
     entry = next((entry for entry in load_catalog() if entry.repo == repo), None)
     if entry is not None and (not quant or quant in entry.quants):
-        return _locate_named(entry, quant, environ)
+        return _locate_named(entry, quant, environ, needs_mmproj)
     cached = cached_files(repo, environ=environ)
     models: dict[str, Path] = {}
     for name, path in cached.items():
         if not is_named_mmproj(path):
             models.setdefault(quant_in_name(name) or path.stem, path)
-    if models and _mmprojs(cached):
+    if models and (_mmprojs(cached) or not needs_mmproj):
         if not quant:
             quant = _DEFAULT_QUANT if _DEFAULT_QUANT in models else next(iter(models))
         if quant in models:
-            return _Located(models[quant], _mmprojs(cached))
+            return Located(models[quant], _mmprojs(cached))
     raise _not_cached(repo, quant, models)
 
 
-def _locate_named(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
+def _locate_named(
+    entry: CatalogEntry, quant: str, environ: Mapping[str, str], needs_mmproj: bool
+) -> Located:
     """A catalog model that was named by its repository."""
     found = matching(f"{entry.name}:{quant}" if quant else entry.name, list_installed(environ))
     if found:
         return _locate_installed(_first_whole(found))
-    return _locate_entry(entry, quant, environ)
+    return _locate_entry(entry, quant, environ, needs_mmproj)
 
 
 def _mmprojs(cached: Mapping[str, Path]) -> list[Path]:

@@ -30,7 +30,7 @@ PROJECTORS = {
 """Supported architectures of the text model, and the projectors each can be paired with."""
 
 SUPPORTED = "QVQ, Qwen2-VL, Qwen2.5-VL (qwen2vl) and Qwen3-VL (qwen3vl, qwen3vlmoe)"
-_MAX_CONTEXT = 1 << 26
+MAX_CONTEXT = 1 << 26
 _MAX_CHECKED_VOCAB = 32_768
 """Looking for doubles in 152,000 tokens takes 40 ms of every start; a crash there is contained."""
 
@@ -104,7 +104,7 @@ def _read_shape(gguf: GgufFile) -> TextShape:
         n_ff=uint32(gguf, f"{arch}.feed_forward_length"),
         n_vocab=array(gguf, "tokenizer.ggml.tokens", [ValueType.STRING]).count,
         head_dim=head_dim,
-        n_ctx_train=uint32(gguf, f"{arch}.context_length", maximum=_MAX_CONTEXT),
+        n_ctx_train=uint32(gguf, f"{arch}.context_length", maximum=MAX_CONTEXT),
         n_deepstack=uint32(
             gguf, f"{arch}.n_deepstack_layers", default=0, minimum=0, maximum=MAX_LAYERS
         ),

@@ -79,11 +79,15 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """files: (file name, sha256 or None where nothing has verified it) of the GGUF files."""
+    """files: (file name, sha256 or None where nothing has verified it) of the GGUF files.
+
+    draft: the model that makes drafts besides, with its quant.
+    """
 
     name: str
     quant: str
     files: tuple[tuple[str, str | None], ...]
+    draft: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

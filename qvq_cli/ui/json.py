@@ -49,6 +49,7 @@ def result_object(record: Record, format_answer: FormatAnswer | None = None) -> 
             "name": record.model.name,
             "quant": record.model.quant,
             "files": [{"name": name, "sha256": sha256} for name, sha256 in record.model.files],
+            "draft": record.model.draft,
         },
         "sampling": asdict(record.sampling),
         "images": [asdict(image) for image in record.images],

@@ -153,6 +153,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
     rows = [
         ("model", f"{record.model.name} {record.model.quant}".strip()),
         *((f"sha256 of {name}", sha256 or "not verified") for name, sha256 in record.model.files),
+        *([("draft model", record.model.draft)] if record.model.draft else []),
         ("sampling", chosen),
         ("system", record.system),
         *([] if record.votes is None else _vote_rows(record.votes)),
@@ -162,6 +163,7 @@ def settings(record: Record) -> list[tuple[str, str]]:
         ("reasoning", f"{usage.reasoning_tokens} tokens"),
         *((("looked again", _times(usage.looks)),) if usage.looks else ()),
         ("answer", f"{usage.answer_tokens} tokens"),
+        *([("drafts", f"{usage.accepted} of {usage.drafted} tokens")] if usage.drafted else []),
         ("time", f"{duration(record.timings.total_s)}, {record.timings.decode_tps:.1f} tok/s"),
         *(("notice", notice.message) for notice in record.notices),
         ("written by", f"qvq {__version__}"),

@@ -17,7 +17,7 @@
      │   └─ BusyError               it asks to come back later
      ├─ DeniedError            77   the Hub wants a login or an agreement first
      ├─ ConfigError            78   config file or environment variable
-     └─ AbortedError          130   Ctrl-C
+     └─ AbortedError          130   Ctrl-C, or a question answered with no; told without `error:`
          ├─ HungUpError       129   SIGHUP: its terminal was closed
          └─ TerminatedError   143   SIGTERM: it was asked to end
 

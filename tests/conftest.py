@@ -31,6 +31,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("QVQ_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("QVQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("QVQ_THREADS", "1")
     yield
 

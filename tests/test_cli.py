@@ -47,7 +47,7 @@ def test_json_is_one_object_with_these_keys(capfd: pytest.CaptureFixture[str]) -
     assert set(result) == {
         *("schema", "version", "question", "system", "answer", "answer_parts", "answer_source"),
         *("answer_text", "reasoning", "finish", "usage", "timings", "model", "sampling", "images"),
-        "notices",
+        *("notices", "votes"),
     }
     assert result["schema"] == 1
     assert result["answer_parts"] == [result["answer"]]

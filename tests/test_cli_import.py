@@ -44,6 +44,13 @@ def test_the_files_are_copied(stick: Path, capfd: pytest.CaptureFixture[str], wh
     assert capfd.readouterr().out.count(": OK") == 2
 
 
+@pytest.mark.parametrize("named", ["eye.gguf", MMPROJ_FILE])
+def test_an_mmproj_by_any_name(stick: Path, tmp_path: Path, named: str) -> None:
+    (stick / MMPROJ_FILE).rename(tmp_path / named)
+    assert main(["import", str(stick), "--mmproj", str(tmp_path / named)]) == 0
+    assert main(["verify"]) == 0
+
+
 def test_linked_files_stay_where_they_are(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(stick), "--link"]) == 0
     out, err = capfd.readouterr()
@@ -51,6 +58,7 @@ def test_linked_files_stay_where_they_are(stick: Path, capfd: pytest.CaptureFixt
     assert "must stay" in err
     model = next(line for line in err.splitlines() if "is installed" in line).split()[1]
     assert main(["rm", model, "--yes"]) == 0
+    assert f"kept: {MODEL_FILE}, {MMPROJ_FILE}" in capfd.readouterr().out
     assert (stick / MODEL_FILE).is_file(), "they are not ours to delete"
 
 
@@ -71,13 +79,16 @@ def test_an_imported_model_solves(stick: Path, capfd: pytest.CaptureFixture[str]
         ([MODEL_FILE, "other.gguf"], 2, "2 models"),
         ([MODEL_FILE, MMPROJ_FILE, "mmproj-2.gguf"], 2, "2 mmproj"),
         (["notes.txt"], 65, "GGUF"),
+        ([MODEL_FILE, MMPROJ_FILE, "--mmproj", "eye.gguf"], 2, "2 mmproj"),
+        ([MODEL_FILE, "--mmproj", "no-such.gguf"], 66, "no-such.gguf"),
     ],
 )
 def test_errors(
     stick: Path, capfd: pytest.CaptureFixture[str], names: list[str], code: int, words: str
 ) -> None:
     (stick / "notes.txt").write_text("not a model")
-    assert main(["import", *(str(stick / name) for name in names)]) == code
+    typed = [name if name.startswith("--") else str(stick / name) for name in names]
+    assert main(["import", *typed]) == code
     out, err = capfd.readouterr()
     assert out == ""
     assert words in err
@@ -102,3 +113,37 @@ def test_import_and_rm_as_json(stick: Path, capfd: pytest.CaptureFixture[str]) -
     assert removed["freed_bytes"] > 0
     assert main(["rm", "no-such-model", "--json"]) == ExitCode.UNAVAILABLE
     assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == ExitCode.UNAVAILABLE
+
+
+def test_corruption_is_never_called_sound(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(stick)]) == 0
+    path = installed_path(capfd)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    again = f"qvq import {stick / MODEL_FILE} {stick / MMPROJ_FILE}"
+    for command in (["verify"], ["models"], ["doctor", "--offline"], ["solve", str(TABLE), "q"]):
+        main(command)
+        told = "".join(capfd.readouterr())
+        assert again in told
+        assert "qvq pull" not in told.replace("qvq pull NAME gets it", "")
+        assert "--repair" not in told
+    assert main(["import", str(path.parent)]) == ExitCode.USAGE
+    assert again in capfd.readouterr().err
+    assert main(["verify"]) == ExitCode.BAD_DATA
+    assert main(again.split()[1:]) == 0
+    capfd.readouterr()
+    assert main(["verify"]) == 0
+
+
+def test_linked_files_that_broke_have_to_be_replaced(
+    stick: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", str(stick), "--link"]) == 0
+    data = bytearray((stick / MODEL_FILE).read_bytes())
+    data[-1] ^= 1
+    (stick / MODEL_FILE).write_bytes(data)
+    assert main(["verify"]) == ExitCode.BAD_DATA
+    err = capfd.readouterr().err
+    assert "put sound files in their place" in err
+    assert f"qvq import {stick / MODEL_FILE} {stick / MMPROJ_FILE} --link" in err

@@ -1,5 +1,6 @@
 """`qvq models`, `show`, `verify`, `rm` through main(argv), with nano as a downloaded model."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fake_hub import FakeHub
-from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, hub, machine
+from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, hub, machine
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode
+from qvq_cli.hub.partial import Partial
 from test_program_models import damage
 
 __all__ = ["hub", "machine"]
@@ -117,6 +119,31 @@ def test_show_an_installed_model(pulled: Path, capfd: pytest.CaptureFixture[str]
     assert [file["role"] for file in installed[0]["files"]] == ["model", "mmproj"]
 
 
+@pytest.mark.parametrize("model", ["qvq-72b-preview:Q9", "nano:Q4_K_M"])
+def test_show_a_quant_that_is_nowhere(capfd: pytest.CaptureFixture[str], model: str) -> None:
+    assert main(["show", model]) == ExitCode.UNAVAILABLE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"has no quant {model.partition(':')[2]} in the catalog" in err
+
+
+def test_show_one_quant(capfd: pytest.CaptureFixture[str]) -> None:
+    found = as_json(capfd, "show", "QVQ-72B-Preview:q4_k_m")["quants"]
+    assert isinstance(found, list)
+    assert [each["quant"] for each in found] == ["Q4_K_M"]
+
+
+@pytest.mark.parametrize("command", ["rm", "verify"])
+def test_nano_is_no_installed_model(
+    pulled: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "nano"]) == ExitCode.USAGE
+    assert "nano comes with the program" in capfd.readouterr().err
+    assert main([command, "nanu"]) == ExitCode.UNAVAILABLE
+    assert f"nanu is not installed; what is: {ID}\n" in capfd.readouterr().err
+    assert pulled.is_file()
+
+
 def test_show_what_is_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "no-such"]) == ExitCode.UNAVAILABLE
     assert "no-such" in capfd.readouterr().err
@@ -217,6 +244,46 @@ def test_rm_says_what_it_freed(pulled: Path, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().out == f"{ID} is gone; 13.5 MB are free again\n"
     assert not pulled.exists() and not blob.exists()
     assert main(["rm", ID, "--yes"]) == ExitCode.UNAVAILABLE
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("is_in_folder", [False, True])
+def test_an_abandoned_pull_is_listed_and_removed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    is_in_folder: bool,
+) -> None:
+    store = Partial.store
+
+    def full(self: Partial, offset: int, piece: bytes) -> None:
+        if offset > 6_500_000:  # the mmproj is smaller
+            raise OSError(errno.ENOSPC, "No space left on device")
+        store(self, offset, piece)
+
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    to = ["--to", str(folder)] if is_in_folder else []
+    with monkeypatch.context() as patch:
+        patch.setattr(Partial, "store", full)
+        assert main(["pull", MODEL, *to]) == ExitCode.CANNOT_WRITE
+    listed = as_json(capfd, "models")["models"]
+    assert isinstance(listed, list)
+    (row,) = [each for each in listed if each["state"] == "unfinished"]
+    assert row["model"] == ID
+    assert 5_000_000 < row["bytes"] < N_BYTES
+    assert main(["models"]) == 0
+    assert f"qvq pull {' '.join([ID, *to])} goes on, qvq rm {ID} frees" in capfd.readouterr().err
+    assert main(["rm", ID, "--yes"]) == 0
+    freed = int(float(capfd.readouterr().out.split("; ")[1].split(" MB")[0]) * 1e6)
+    assert freed == pytest.approx(row["bytes"], abs=100_000)
+    for place in (folder, tmp_path / "hf"):
+        assert sum(each.stat().st_size for each in place.rglob("*") if each.is_file()) < 1000
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert "unfinished" not in json.dumps(as_json(capfd, "models"))
+    assert main(["pull", MODEL, *to]) == 0
+    assert "unfinished" not in json.dumps(as_json(capfd, "models"))
 
 
 # help

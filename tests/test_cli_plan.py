@@ -62,7 +62,8 @@ def test_what_does_not_fit_is_shown_and_ends_with_71(
     assert main(["plan", QVQ]) == ExitCode.DOES_NOT_FIT
     out, err = capfd.readouterr()
     assert "does not fit" in out
-    assert "--model qwen3-vl-8b-thinking:Q8_0 would fit" in err
+    assert "hint: qwen3-vl-8b-thinking:Q8_0 would fit" in err
+    assert "--force" not in err, "plan has no such option"
     plan = planned(capfd, QVQ, code=ExitCode.DOES_NOT_FIT)
     assert plan["fits"] is False, "one object, and it is the plan"
 

@@ -123,7 +123,8 @@ def test_a_person_is_asked_and_enter_is_yes(
 def test_no_downloads_nothing(hub: FakeHub, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     terminal = sit_down(monkeypatch, typed)
     assert main(["pull", MODEL]) == ExitCode.INTERRUPTED
-    assert "nothing was downloaded" in terminal.text(120)
+    assert "qvq: nothing was downloaded" in terminal.text(120)
+    assert "error" not in terminal.text(120), "a no is none"
     assert hub.n_sent(MMPROJ_FILE) < FILES[MMPROJ_FILE].stat().st_size
 
 
@@ -197,11 +198,45 @@ def test_wrong_bytes_never_count(hub: FakeHub, capfd: pytest.CaptureFixture[str]
     assert main(["pull", MODEL]) == 0
 
 
+@pytest.mark.usefixtures("hub")
+def test_a_file_where_the_folder_should_be(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main(["pull", MODEL, "--to", str(tmp_path / "file")]) == ExitCode.CANNOT_WRITE
+    err = capfd.readouterr().err
+    assert f"{tmp_path / 'file'} is not a folder" in err
+    assert "--to DIR" in err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["foo", "foo:Q8_0"])
+def test_a_name_that_nobody_has(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["pull", name]) == ExitCode.UNAVAILABLE
+    hint = capfd.readouterr().err.split("hint: ")[1]
+    assert "qvq-72b-preview" in hint
+    assert "nano" not in hint and "GGUF file" not in hint
+
+
+def test_no_name_is_not_the_largest_model(capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("pull", "rm", "verify", "show"):
+        assert main([command, ""]) == ExitCode.USAGE
+        assert "the name of the model is empty" in capfd.readouterr().err
+
+
+def test_a_404_shows_no_signature(hub: FakeHub, capfd: pytest.CaptureFixture[str]) -> None:
+    hub.fail(Status(404), where="cdn")
+    assert main(["pull", MODEL]) == ExitCode.UNAVAILABLE
+    err = capfd.readouterr().err
+    assert "answers 404" in err and "hint: " in err
+    assert "?" not in err.split("error: ")[1]
+
+
 def test_a_disk_that_is_too_small_is_foreseen(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Usage:
-        free = 1_000_000
+        free, total = 1_000_000, 2_000_000
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
     assert main(["pull", MODEL]) == ExitCode.CANNOT_WRITE

@@ -37,16 +37,8 @@ def diagnosed(
 def test_all_is_well(hub: FakeHub, capfd: pytest.CaptureFixture[str]) -> None:
     found = diagnosed(capfd)
     assert list(found) == [
-        *(
-            "python",
-            "llama-cpp-python",
-            "cpu",
-            "cuda",
-            "settings",
-            "model-cache",
-            "data-folder",
-            "hub",
-        ),
+        *("python", "llama-cpp-python", "cpu", "cuda", "settings", "model-cache", "data-folder"),
+        *("picture-cache", "hub"),
         *("installed", "memory", "solve-model", "example"),
     ]
     assert all(set(check) == {"name", "state", "message", "hint"} for check in found.values())
@@ -107,7 +99,7 @@ def test_installed_models_are_looked_at(hub: FakeHub, capfd: pytest.CaptureFixtu
     path.resolve().write_bytes(b"cut off")
     found = diagnosed(capfd, code=ExitCode.UNAVAILABLE)
     assert found["installed"]["state"] == "warning"
-    assert found["installed"]["hint"] == f"qvq verify {MODEL}:Q8_0 --repair"
+    assert found["installed"]["hint"].endswith(f": qvq verify {MODEL}:Q8_0 --repair")
     assert found["solve-model"]["state"] == "fail", "solve would take it, and could not"
 
 
@@ -250,6 +242,7 @@ def test_which_gpus_are_here() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="root and modes are POSIX")
 def test_a_folder_that_cannot_be_written_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)
-    found = list(checks.check_disk({"QVQ_DATA": "/", "HF_HOME": "/"}))
-    assert [check.state for check in found] == [State.WARNING, State.WARNING]
+    found = list(checks.check_disk({"QVQ_DATA": "/", "HF_HOME": "/", "QVQ_CACHE": "/"}))
+    assert [check.state for check in found] == [State.WARNING] * 3
     assert "HF_HOME" in str(found[0].hint) and "QVQ_DATA" in str(found[1].hint)
+    assert "QVQ_CACHE" in str(found[2].hint)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from qvq_cli.engine.drafts import (
     BREAK,
     LOSS_SHARE,
-    N_DRAFT_MAX,
     N_GRAMS,
     N_STALE,
     PRIOR_MAX,
@@ -73,7 +72,7 @@ def test_a_draft_goes_round_where_the_text_ends() -> None:
 def ready(drafter: Drafter) -> Drafter:
     """A drafter that knows what a single pass costs and has room to try."""
     drafter.prefilled(1e6)
-    for _ in range(3):
+    for _ in range(4):
         drafter.passed(0, 0, 1.0)
     return drafter
 
@@ -84,7 +83,7 @@ def play(text: list[int], cost: list[float]) -> tuple[float, float, Drafter]:
     drafter.index.tokens.append(text[0])
     spent, at = 0.0, 1
     while at < len(text):
-        draft = drafter.propose(min(N_DRAFT_MAX, len(text) - at - 1))
+        draft = drafter.propose(len(text) - at - 1)
         n = 0
         while n < len(draft) and draft[n] == text[at + n]:
             n += 1
@@ -100,9 +99,9 @@ def noise(n: int, n_vocab: int, seed: int) -> list[int]:
     return [generator.randrange(n_vocab) for _ in range(n)]
 
 
-FREE = [1.0] * 20
-LINEAR = [float(n) for n in range(20)]
-CLIFF = [1.0, 1.0, 1.1, 1.2] + [40.0] * 16
+FREE = [1.0] * 65
+LINEAR = [float(n) for n in range(65)]
+CLIFF = [1.0, 1.0, 1.1, 1.2] + [40.0] * 61
 """A machine whose larger batches fall off its fast path."""
 
 

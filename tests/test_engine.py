@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from qvq_cli.engine.drafts import Drafter
+from qvq_cli.engine.drafts import GUESSED, Drafter
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine, cautious, explain_death
 from qvq_cli.engine.protocol import Engine, LoadSpec, PromptPart, Reserve, Sampling, TextPart
@@ -347,3 +348,52 @@ def test_drafts_end_where_the_context_does(
     in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
     assert n == len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
     in_process._drafts = True
+
+
+class TrustingDrafter(Drafter):
+    """Runs whatever the second model guesses, however bad its guesses have been."""
+
+    def propose(self, n_max: int) -> list[int]:
+        self._match = GUESSED
+        return [] if n_max < 1 else self._guesser.guess(self.index.tokens, min(n_max, 5))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), dataclasses.replace(WARM, seed=5)])
+def test_a_draft_model_changes_nothing(
+    in_process: LlamaEngine,
+    nano_spec: LoadSpec,
+    table_prompt: tuple[PromptPart, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    sampling: Sampling,
+) -> None:
+    """nano guesses for nano; it sees no picture, so some of its guesses are wrong."""
+    monkeypatch.setattr("qvq_cli.engine.llama.Drafter", TrustingDrafter)
+    engine = LlamaEngine()
+    engine.load(dataclasses.replace(nano_spec, draft_path=nano_spec.model_path), no_progress)
+
+    def session(engine: LlamaEngine) -> list[list[int]]:
+        engine.prefill(table_prompt, ROOM, sampling, no_progress)
+        first = take(engine, 91)
+        engine.rewind(7)
+        engine.append(" Wait, let me read it again: f(2)")
+        return [first, take(engine, 9), [piece.token for piece in engine.decode(900)]]
+
+    with closing(engine):
+        drafted = session(engine)
+        counts = engine.draft_counts()
+        assert session(engine) == drafted, "a second prompt finds nothing of the first"
+    monkeypatch.setattr(in_process, "_drafts", False)
+    assert drafted == session(in_process)
+    assert counts.drafted > counts.accepted > counts.drafted // 4
+
+
+def test_a_draft_model_of_another_vocabulary_is_refused(
+    nano_spec: LoadSpec, tmp_path: Path
+) -> None:
+    stranger = tmp_path / "stranger.gguf"
+    data = Path(nano_spec.model_path).read_bytes()
+    assert data.count(b"double") >= 1
+    stranger.write_bytes(data.replace(b"double", b"dubble", 1))
+    engine = LlamaEngine()
+    with closing(engine), pytest.raises(GgufError, match="vocabulary"):
+        engine.load(dataclasses.replace(nano_spec, draft_path=str(stranger)), no_progress)

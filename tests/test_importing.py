@@ -17,9 +17,18 @@ from qvq_cli.errors import (
     UsageError,
 )
 from qvq_cli.hub.config import Config, config_path
+from qvq_cli.hub.ggml_types import ValueType
 from qvq_cli.hub.importing import import_model
-from qvq_cli.hub.installed import list_installed
-from qvq_cli.hub.manifest import Installed, data_dir
+from qvq_cli.hub.installed import list_installed, verify
+from qvq_cli.hub.manifest import (
+    Installed,
+    Unfinished,
+    change_manifest,
+    data_dir,
+    read_manifest,
+)
+from qvq_cli.hub.partial import part_path
+from qvq_cli.hub.removal import Leftover, find_removable, list_leftovers, plan_removal, remove
 from qvq_cli.hub.store import resolve_model
 
 
@@ -39,7 +48,7 @@ def quiet(path: Path, n_done: int, n_bytes: int) -> None:
 
 
 def bring(path: Path, *, mmproj: Path | None = None, link: bool = False) -> Installed:
-    return import_model(path, mmproj=mmproj, link=link, on_progress=quiet)
+    return import_model(path, mmproj=mmproj, link=link, on_progress=quiet).installed
 
 
 @pytest.mark.parametrize("name", ["", "My-VL-Q8_0.gguf"])
@@ -97,7 +106,8 @@ def test_slices_that_make_no_gguf_leave_nothing_behind(stick: Path) -> None:
         (stick / f"My-VL-Q8_0.gguf.part{i}of2").write_bytes(b"nonsense")
     with pytest.raises(GgufError):
         bring(stick)
-    assert [path for path in data_dir().rglob("*") if path.is_file()] == []
+    assert list((data_dir() / "models").iterdir()) == []
+    assert read_manifest().unfinished == ()
 
 
 def test_what_isnt_there_or_isnt_one(stick: Path, tmp_path: Path) -> None:
@@ -137,6 +147,97 @@ def test_a_file_that_the_catalog_knows_otherwise(stick: Path) -> None:
     assert list(data_dir().rglob("*.gguf")) == []
     (stick / "My-VL-Q8_0.gguf").rename(stick / "My-VL-mine-Q8_0.gguf")
     assert bring(stick).model_id == "my-vl:Q8_0"
+
+
+def second(stick: Path, file_type: int, *, name: str) -> Path:
+    """Another folder with a pair of other bytes: another quant, another mmproj of the same name."""
+    folder = stick.with_name("second")
+    folder.mkdir()
+    sample = nano_model()
+    sample.values["general.file_type"] = (ValueType.UINT32, file_type)
+    sample.write(folder / name)
+    mmproj = bytearray(MMPROJ.read_bytes())
+    mmproj[-1] ^= 1
+    (folder / "mmproj-My-VL.gguf").write_bytes(mmproj)
+    return folder
+
+
+def states(model: Installed) -> list[str]:
+    return [check.state for check in verify(model, lambda _file, _n_done: None)]
+
+
+def test_two_quants_of_a_model_share_no_file(stick: Path) -> None:
+    first = bring(stick)
+    other = bring(second(stick, 2, name="My-VL-Q4_0.gguf"))
+    assert (first.model_id, other.model_id) == ("my-vl:Q8_0", "my-vl:Q4_0")
+    assert first.mmproj_path.name == other.mmproj_path.name
+    assert states(first) == states(other) == ["ok", "ok"]
+
+
+def test_model_and_mmproj_of_one_name(stick: Path, tmp_path: Path) -> None:
+    mmproj = tmp_path / "My-VL-Q8_0.gguf"
+    shutil.copy(MMPROJ, mmproj)
+    model = bring(stick / "My-VL-Q8_0.gguf", mmproj=mmproj)
+    assert states(model) == ["ok", "ok"]
+    assert model.mmproj_path.read_bytes() == MMPROJ.read_bytes()
+
+
+def test_what_replaces_a_model_takes_the_room_of_its_copies(stick: Path) -> None:
+    copied = bring(stick)
+    renamed = second(stick, 7, name="my_vl-Q8_0.gguf")
+    again, freed_bytes = import_model(renamed, on_progress=quiet)
+    assert again.model_id == copied.model_id
+    assert freed_bytes == copied.n_bytes
+    assert not copied.model_path.parent.exists()
+    linked, freed_bytes = import_model(stick, link=True, on_progress=quiet)
+    assert freed_bytes == again.n_bytes
+    assert list((data_dir() / "models").iterdir()) == []
+    assert states(linked) == ["ok", "ok"]
+
+
+def test_a_broken_copy_is_never_imported_again(stick: Path) -> None:
+    model = bring(stick)
+    data = bytearray(model.model_path.read_bytes())
+    data[-1] ^= 1
+    model.model_path.write_bytes(data)
+    alias = stick.with_name("alias")
+    alias.mkdir()
+    (alias / "link-Q8_0.gguf").symlink_to(model.model_path)
+    (alias / "hard-Q8_0.gguf").hardlink_to(model.model_path)
+    for path in (model.model_path.parent, *alias.iterdir()):
+        for link in (False, True):
+            with pytest.raises(UsageError, match="a copy of qvq's own") as caught:
+                bring(path, mmproj=stick / "mmproj-My-VL.gguf", link=link)
+            assert f"qvq import {stick}/My-VL-Q8_0.gguf {stick}/mmproj" in caught.value.hint
+    assert states(model) == ["wrong-bytes", "ok"]
+    assert states(bring(stick)) == ["ok", "ok"]
+
+
+def test_a_lost_import_is_listed_and_can_be_removed(stick: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def stop(path: Path, _n_done: int, _n_bytes: int) -> None:
+        if path.name.startswith("mmproj"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        import_model(stick, on_progress=stop)
+    assert list_leftovers() == ()
+    assert list((data_dir() / "models").iterdir()) == []
+    # SIGKILL leaves no time to tidy up: what was written down before the first byte is all there is
+    folder = data_dir() / "models" / "my-vl"
+    folder.mkdir(parents=True)
+    part = part_path(folder / "My-VL-Q8_0.gguf")
+    part.write_bytes(b"x" * 100_000)
+    begun = Unfinished("my-vl:Q8_0", "import", (folder / "My-VL-Q8_0.gguf", part))
+    change_manifest(lambda manifest: manifest.with_unfinished(begun))
+    assert list_leftovers() == (Leftover("my-vl:Q8_0", 100_000, is_pull=False, to=None),)
+    removal = plan_removal(find_removable("MY-VL"))
+    assert removal.freed_bytes == 100_000
+    remove(removal)
+    assert not folder.exists()
+    assert list_leftovers() == ()
 
 
 def test_a_disk_without_room(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:

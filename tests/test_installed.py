@@ -12,7 +12,6 @@ from conftest import NANO
 from qvq_cli.errors import CannotWriteError, ConfigError, UnavailableError
 from qvq_cli.hub.hf_cache import blob_path, cache_dir, link_snapshot, snapshot_path
 from qvq_cli.hub.installed import (
-    best_installed,
     discard_broken,
     find_installed,
     list_installed,
@@ -80,7 +79,6 @@ def quiet(file: InstalledFile, n_bytes: int) -> None:
 
 def test_nothing_is_installed_at_first() -> None:
     assert list_installed() == ()
-    assert best_installed() is None
 
 
 def test_what_is_written_is_read(model: Installed) -> None:
@@ -146,14 +144,13 @@ def test_the_data_folder_of_a_platform(platform: str, expected: str) -> None:
 def test_by_name_and_quant(model: Installed) -> None:
     for typed in ("hf:o/r", "hf:o/r:Q8_0", "HF:O/R:q8_0"):
         assert find_installed(typed) == model
-    with pytest.raises(UnavailableError, match="hf:o/r:Q4_0 is not installed; hf:o/r:Q8_0 is"):
+    with pytest.raises(UnavailableError, match="Q4_0 is not installed; what is: hf:o/r:Q8_0"):
         find_installed("hf:o/r:Q4_0")
 
 
-def test_a_broken_model_is_no_longer_the_best(model: Installed) -> None:
-    assert best_installed() == model
+def test_a_model_without_its_mmproj_is_broken(model: Installed) -> None:
+    assert list_installed()[0].problem is None
     model.mmproj_path.resolve().unlink()
-    assert best_installed() is None
     assert "is gone" in (list_installed()[0].problem or "")
 
 
@@ -203,7 +200,7 @@ def test_a_file_that_was_only_touched_counts_again(model: Installed) -> None:
 
 
 def test_removing_frees_all_of_it(model: Installed) -> None:
-    removal = plan_removal(model)
+    removal = plan_removal(model.model_id)
     assert removal.freed_bytes == len(MODEL) + len(MMPROJ)
     assert removal.kept == ()
     blobs = [path.resolve() for path in removal.paths]
@@ -219,19 +216,19 @@ def test_a_shared_mmproj_stays_until_its_last_model_goes(model: Installed) -> No
         model=cached("o/r", "c0ffee", "m4.gguf", MODEL[:-1]),
         mmproj=model.mmproj_path,
     )
-    removal = plan_removal(model)
+    removal = plan_removal(model.model_id)
     assert removal.freed_bytes == len(MODEL)
     assert [(kept.path, kept.reason) for kept in removal.kept] == [
         (model.mmproj_path, "hf:o/r:Q4_0 needs it")
     ]
     remove(removal)
     assert other.problem is None
-    assert plan_removal(other).freed_bytes == len(MODEL) - 1 + len(MMPROJ)
+    assert plan_removal(other.model_id).freed_bytes == len(MODEL) - 1 + len(MMPROJ)
 
 
 def test_content_that_another_commit_points_to_survives(model: Installed) -> None:
     elsewhere = cached("o/r", "beef", "renamed.gguf", MODEL)
-    removal = plan_removal(model)
+    removal = plan_removal(model.model_id)
     assert removal.freed_bytes == len(MMPROJ)
     remove(removal)
     assert elsewhere.read_bytes() == MODEL
@@ -244,14 +241,14 @@ def test_plain_files_go_and_linked_ones_stay(tmp_path: Path) -> None:
         paths[role] = tmp_path / f"{role}.gguf"
         paths[role].write_bytes(content)
     linked = register("mine", source="import", **paths)
-    removal = plan_removal(linked)
+    removal = plan_removal(linked.model_id)
     assert (removal.freed_bytes, removal.paths) == (0, ())
     assert "imported by link" in removal.kept[0].reason
     remove(removal)
     assert list_installed() == ()
     pulled = register("mine", **paths)
-    assert plan_removal(pulled).freed_bytes == len(MODEL) + len(MMPROJ)
-    remove(plan_removal(pulled))
+    assert plan_removal(pulled.model_id).freed_bytes == len(MODEL) + len(MMPROJ)
+    remove(plan_removal(pulled.model_id))
     assert not paths["model"].exists()
 
 
@@ -261,7 +258,7 @@ def test_a_folder_of_ours_goes_with_its_last_file() -> None:
         paths[role] = data_dir() / "models" / "mine" / f"{role}.gguf"
         paths[role].parent.mkdir(parents=True, exist_ok=True)
         paths[role].write_bytes(content)
-    remove(plan_removal(register("mine", source="import", **paths)))
+    remove(plan_removal(register("mine", source="import", **paths).model_id))
     assert list((data_dir() / "models").iterdir()) == []
 
 
@@ -276,5 +273,5 @@ def test_folders_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 def test_nano_isnt_touched(model: Installed) -> None:
-    remove(plan_removal(model))
+    remove(plan_removal(model.model_id))
     assert (NANO / "nano-q8_0.gguf").exists()

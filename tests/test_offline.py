@@ -5,6 +5,7 @@ process, the worker's too, writes down who so much as looks up a name.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from conftest import QUESTION, TABLE
 from fake_hub import FakeHub
 from torture_pull import FILES, REPO, Machine
 
+ROOT = Path(__file__).parents[1]
 HOOK = """
 import os, sys
 
@@ -50,7 +52,7 @@ class Island:
         log = self._folder / "packets"
         log.write_text("")
         environ = self._machine.environ | {
-            "PYTHONPATH": str(self._folder),
+            "PYTHONPATH": os.pathsep.join([str(self._folder), str(ROOT)]),
             "QVQ_TEST_PACKETS": str(log),
             "QVQ_THREADS": "1",
             **variables,

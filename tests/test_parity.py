@@ -26,6 +26,7 @@ from qvq_cli.engine.protocol import (
     Sampling,
     TextPart,
 )
+from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
 
@@ -80,7 +81,10 @@ def test_greedy_tokens_are_those_of_transformers(name: str) -> None:
     case = CASES[name]
     wanted, ties = case["tokens"], {tie["index"]: tie for tie in case["ties"]}
     bitmaps = [read_bitmap(picture) for picture in case["pictures"]]
-    prompt = build_prompt(case["system"], bitmaps, case["question"], Dialect.HEADING)
+    system = case["system"]
+    if system is None:
+        system = catalog_entry("nano").profile.system
+    prompt = build_prompt(system, bitmaps, case["question"], Dialect.HEADING)
     done, said = 0, ""
     while done < len(wanted):
         spoken = (TextPart(said, parse_special=False),) if said else ()

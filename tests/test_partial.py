@@ -69,6 +69,17 @@ def test_wrong_bytes_of_a_source_are_forgotten_and_the_others_stay(path: Path) -
     assert Partial.bytes_on_disk(path, SIZES) == (0, 130)
 
 
+def test_what_this_run_brought_is_forgotten_and_what_was_found_stays(path: Path) -> None:
+    with closing(Partial(path, SIZES)) as first:
+        first.store(0, CONTENT[:60])
+    with closing(Partial(path, SIZES)) as second:
+        second.store(60, CONTENT[60:150])
+        second.store(250, CONTENT[250:])
+        second.forget_new(0)
+        assert (second.done_bytes(0), second.done_bytes(1)) == (60, 130)
+    assert Partial.bytes_on_disk(path, SIZES) == (60, 130)
+
+
 def test_nothing_is_stored_after_close(path: Path) -> None:
     file = Partial(path, SIZES)
     file.close()

@@ -17,6 +17,7 @@ from qvq_cli.hub.run_plan import Machine, RunPlan, Wishes, plan_run, typical_dem
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import ThinkingBudget
 from qvq_cli.reasoning.chain import Policy
+from qvq_cli.reasoning.look_again import LookAgain
 
 OPTION_NAMES = [field.name for field in fields(SolveOptions)]
 
@@ -51,6 +52,16 @@ def test_a_policy_is_cut_to_the_plans_room(budget: ThinkingBudget, n_thinking: i
 def test_a_policy_that_fits_is_left_alone() -> None:
     policy = Policy(ThinkingBudget(max_tokens=100), 512, Sampling())
     assert fitted_policy(policy, plan_with(1000)) is policy
+
+
+def test_a_policy_looks_no_more_than_the_plan_has_room_for() -> None:
+    policy = Policy(ThinkingBudget(max_tokens=1000), 512, Sampling(), LookAgain(100, (150,)))
+    assert policy.n_looks == 9
+    assert policy.reserve.n_max - policy.reserve.n_min == policy.n_thinking + 9 * 216
+    plan = replace(plan_with(policy.n_thinking), n_looks=4)
+    cut = fitted_policy(policy, plan)
+    assert (cut.n_looks, cut.n_thinking) == (4, policy.n_thinking)
+    assert fitted_policy(policy, replace(plan, n_looks=9)) is policy
 
 
 @pytest.mark.parametrize(

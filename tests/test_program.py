@@ -199,6 +199,29 @@ def test_ctrl_c_before_there_is_anything_to_conclude() -> None:
     assert_gone(workers)
 
 
+VOTES = [*LONG, "--votes", "4"]
+
+
+def test_ctrl_c_once_concludes_all_chains() -> None:
+    with on_terminal(*VOTES, "--max-answer", "64") as program:
+        program.wait_for("tokens ·")
+        program.press_ctrl_c()
+        code = program.finish()
+        words = " ".join(program.text.split())
+    assert "interrupted; asking for the answer now" in words
+    assert "of 4 chains done" in words
+    assert code in (0, 3)
+
+
+def test_the_worker_is_killed_while_chains_think() -> None:
+    with on_terminal(*VOTES) as program:
+        program.wait_for("tokens ·")
+        for worker in wait_for_workers(program.process.pid):
+            os.kill(worker, signal.SIGKILL)
+        assert program.finish() == 70
+        assert "ended by SIGKILL" in " ".join(program.text.split())
+
+
 # in pipes
 
 
@@ -303,7 +326,7 @@ def test_asked_to_end(tmp_path: Path, number: signal.Signals) -> None:
         cut_off_while_it_thinks(process, lambda: process.send_signal(number))
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + number
-    assert f"qvq: error: ended by {number.name}" in err.decode()
+    assert f"qvq: ended by {number.name}" in err.decode()
     assert b"Traceback" not in err
     assert json.loads(out.splitlines()[-1])["error"]["exit_code"] == 128 + number
     saved_half(tmp_path / "run.json")

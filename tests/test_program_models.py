@@ -37,7 +37,7 @@ def test_a_pull_shows_bars_and_ctrl_c_leaves_what_is_there() -> None:
         program.press_ctrl_c()
         assert program.finish() == ExitCode.INTERRUPTED
         last = program.text.splitlines()[-2:]
-        assert last[0].startswith("qvq: error: interrupted: ")
+        assert last[0].startswith("qvq: interrupted: ")
         assert "of 13.5 MB are here and stay here" in last[0]
         assert last[1] == f"hint: to go on where it stopped: qvq pull {MODEL}:Q8_0"
         assert "in all" not in program.text, "the bars are gone"

@@ -115,6 +115,7 @@ def test_what_passes_is_waited_out(hub: FakeHub, pull: Pull, fault: Fault, where
         (Cut(0), "cdn", 74),
         (Cut(0, is_reset=True), "cdn", 74),
         (Status(404, "EntryNotFound"), "get", 69),
+        (Status(404), "cdn", 69),
         (Status(403), "cdn", 77),
         (Status(401), "any", 77),
         (Wrong(at=5000), "cdn", 65),
@@ -126,13 +127,21 @@ def test_what_passes_is_waited_out(hub: FakeHub, pull: Pull, fault: Fault, where
 def test_what_stays_ends_with_its_code_and_a_next_step_and_heals(
     hub: FakeHub, pull: Pull, fault: Fault, where: str, code: int
 ) -> None:
-    # One file only: the other would be stopped half way, its bytes not yet known to be wrong.
-    file = LARGE if isinstance(fault, Wrong) else "*"
-    hub.fail(fault, where=where, file=file)  # type: ignore[arg-type]
+    hub.fail(fault, where=where)  # type: ignore[arg-type]
     ended, err = pull()
     assert "hint: " in err
     assert list_installed() == ()
     assert ended == code, err
+    hub.heal()
+    assert pull()[0] == 0
+    assert_whole()
+
+
+def test_wrong_bytes_in_both_files_cost_one_run(hub: FakeHub, pull: Pull) -> None:
+    hub.fail(Wrong(at=1_500_000), where="cdn")
+    # Both arrive side by side, so that the model is under way when the mmproj is found out.
+    hub.fail(Slow(4 << 20), where="cdn")
+    assert pull()[0] == 65
     hub.heal()
     assert pull()[0] == 0
     assert_whole()

@@ -23,6 +23,7 @@ from recipe.tokenizer import SYSTEM_PROMPT, Tokenizer, shared_tokenizer
 
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import Bitmap, LoadSpec, Reserve, Sampling
+from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
 from recipe_fixtures import make_studio
@@ -78,8 +79,9 @@ def test_llama_cpp_finds_the_same_tokens(
     )
     engine.load(spec, _ignore)
     bitmap = Bitmap(pixels.shape[1], pixels.shape[0], pixels.tobytes())
+    system = catalog_entry("nano").profile.system
     for question in ("What is h'(2)?", "求 h'(2) 的值。"):
-        parts = build_prompt(None, [bitmap], question, Dialect.HEADING)
+        parts = build_prompt(system, [bitmap], question, Dialect.HEADING)
         engine.prefill(parts, Reserve(N_NEW, N_NEW), Sampling(), _ignore)
         found = [piece.token for piece in engine.decode(N_NEW) if not piece.is_eog]
         assert found == _continue_in_torch(model, tokenizer, pixels, question)

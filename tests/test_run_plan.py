@@ -80,6 +80,29 @@ def test_thinking_has_a_floor(qvq: ModelSizes) -> None:
     assert plan.n_thinking == 256
 
 
+def test_then_looks_at_the_picture(qvq: ModelSizes) -> None:
+    looking = replace(TYPED, n_looks=8, look_cells=1346)
+    without = needed(qvq, TYPED, kv_type="q8_0")
+    assert needed(qvq, looking, kv_type="q8_0") > without + 8 * 1346 * 80 * 2048
+    plan = plan_run(qvq, looking, Machine(without + 1_000_000_000))
+    assert plan.fits
+    assert names(plan) == ["kv-q8-0", "looks-limited"]
+    assert 1 <= plan.n_looks < 8 and plan.n_thinking == TYPED.n_thinking
+    none = plan_run(qvq, looking, Machine(without))
+    assert none.fits and none.n_looks == 0
+    assert "memory for 0 looks at the picture again, not for 8" in none.sacrifices[-1].words
+    assert not plan_run(qvq, looking, Machine(without - 1)).fits
+
+
+def test_kept_pictures_count(qvq: ModelSizes) -> None:
+    """A float32 of every picture's embeddings stays where the program is."""
+    plain, kept = (
+        plan_memory(qvq, n_ctx=8192, image_tokens=(1280, 500), keeps_pictures=keeps)
+        for keeps in (False, True)
+    )
+    assert kept.total_bytes - plain.total_bytes == 1780 * 8192 * 4
+
+
 def test_a_kv_type_that_was_asked_for_is_kept(qvq: ModelSizes) -> None:
     assert plan_run(qvq, TYPED, Machine(1000 * GB), Wishes("q8_0")).memory.kv_type == "q8_0"
     plan = plan_run(qvq, TYPED, Machine(needed(qvq) - 1), Wishes("f16"))
@@ -206,7 +229,7 @@ def test_the_message_has_the_numbers(qvq: ModelSizes) -> None:
         "47.4 GB weights",
         "1.4 GB mmproj",
         "1.1 GB context of 6,400 tokens in q8_0",
-        "0.7 GB working memory",
+        "691 MB working memory",
     ):
         assert words in error.message
     assert "--force" in (error.hint or "")

@@ -11,7 +11,7 @@ from qvq_cli.engine.protocol import Sampling
 from qvq_cli.reasoning.events import Progress, Solved, Timings
 from qvq_cli.ui.json import JsonLinesSink, JsonSink, dump, result_object
 from qvq_cli.ui.streams import Environment
-from ui_samples import RECORD, UNANSWERED
+from ui_samples import RECORD, UNANSWERED, VOTED_RECORD
 
 RESULT_KEYS = {
     "schema": None,
@@ -24,12 +24,14 @@ RESULT_KEYS = {
     "answer_text": None,
     "reasoning": None,
     "finish": None,
-    "usage": "image_tokens prompt_tokens reasoning_tokens answer_tokens drafted accepted",
+    "usage": "image_tokens prompt_tokens reasoning_tokens answer_tokens drafted accepted looks "
+    "cached_tokens cached_images",
     "timings": "load_s image_s prefill_s ttft_s decode_tps total_s",
     "model": "name quant files",
     "sampling": "temperature top_p top_k min_p repeat_penalty seed",
     "images": None,
     "notices": None,
+    "votes": None,
 }
 
 
@@ -71,7 +73,21 @@ def test_progress_comes_in_steps() -> None:
     load = [line["share"] for line in lines if line["stage"] == "load"]
     assert load[0] == 0.0 and load[-1] == 1.0
     assert len(load) <= 22
-    assert lines[-1]["share"] == 0.333
+    assert lines[-1]["share"] == 0.3333
+
+
+def test_votes() -> None:
+    assert result_object(RECORD)["votes"] is None
+    votes = result_object(VOTED_RECORD)["votes"]
+    keys = "n_chains n_finished agreed agreement winner counts chains"
+    assert list(votes) == keys.split()
+    keys = "chain seed answer answer_text reasoning finish reasoning_tokens answer_tokens"
+    assert [list(chain) for chain in votes["chains"]] == [keys.split()] * 4
+    assert (votes["n_chains"], votes["n_finished"], votes["agreed"]) == (4, 3, 2)
+    assert votes["agreement"] == 0.6667
+    assert votes["counts"] == [{"answer": r"\frac{1}{5}", "n": 2}]
+    assert [chain["finish"] for chain in votes["chains"]] == ["concluded", "loop", "budget", "cut"]
+    assert [chain["answer"] for chain in votes["chains"]][1::2] == [None, None]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])

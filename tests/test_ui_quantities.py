@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvq_cli.ui.quantities import rate, share_of, size, speed
+from qvq_cli.sizes import share_of, size
+from qvq_cli.ui.quantities import rate, speed
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,8 @@ from qvq_cli.ui.quantities import rate, share_of, size, speed
         (13_290_752, "13.3 MB"),
         (521_000_000, "521 MB"),
         (47_400_000_000, "47.4 GB"),
+        (999_499_999, "999 MB"),
+        (999_500_000, "1.0 GB"),
         (2_000_000_000_000, "2.0 TB"),
     ],
 )

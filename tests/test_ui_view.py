@@ -55,6 +55,8 @@ SETUPS = {
 
 NOTICE = "qvq: using the embedded nano\n"
 FORCED = "qvq: Thinking budget used up.\n"
+LOOKED = "looked at the picture again after 214 tokens: 162 cells,\n1.2 s\n"
+LOOKED_UNWRAPPED = LOOKED.replace(",\n", ", ")
 IMAGE = "diagram.png  640x480 → 644x476 px, 391 tokens\n"
 REASONING = "So h = f*g."
 FOOTER = "3.2 s · 34 tokens · 12.3 tok/s · QVQ-72B-Preview Q4_K_M\n"
@@ -92,6 +94,9 @@ JSONL = {
     "started": _line("reasoning_started", '"max_thinking_tokens": 2048, "max_thinking_s": null'),
     "reasoning": _line("reasoning_delta", '"text": "So h = f*g.", "reasoning_tokens": 5'),
     "answer": _line("answer_delta", '"text": "$$", "answer_tokens": 1'),
+    "looked": _line(
+        "looked_again", '"n": 1, "reasoning_tokens": 214, "n_cells": 162, "look_s": 1.2'
+    ),
     "forced": _line(
         "forced",
         '"finish": "budget", "message": "Thinking budget used up.", '
@@ -109,6 +114,7 @@ SHOWN: dict[str, dict[str, tuple[str, str]]] = {
         "image": (IMAGE, ""),
         "reasoning": (REASONING + "\n", ""),
         "answer": ("$$\n", ""),
+        "looked": (LOOKED, ""),
         "forced": (FORCED, ""),
         "solved": (PANEL + FOOTER, ""),
         "unanswered": (NO_ANSWER_TOLD_WRAPPED + FOOTER, ""),
@@ -133,6 +139,7 @@ SHOWN: dict[str, dict[str, tuple[str, str]]] = {
         "started": ("", ""),
         "reasoning": ("", REASONING + "\n"),
         "answer": ("", ""),
+        "looked": ("", "qvq: " + LOOKED_UNWRAPPED),
         "forced": ("", FORCED),
         "solved": (LATEX, "qvq: " + FOOTER),
         "unanswered": ("", NO_ANSWER_TOLD + "qvq: " + FOOTER),

@@ -66,6 +66,7 @@ class Machine:
             "HF_ENDPOINT": self.endpoint,
             "HF_HOME": str(self.folder / "hf"),
             "QVQ_DATA": str(self.folder / "data"),
+            "QVQ_CACHE": str(self.folder / "cache"),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
 

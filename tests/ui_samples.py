@@ -6,11 +6,14 @@ from qvq_cli.engine.protocol import Sampling
 from qvq_cli.reasoning.events import (
     Answer,
     AnswerDelta,
+    ChainRecord,
+    Count,
     Event,
     Finish,
     Forced,
     ImageReady,
     ImageUsed,
+    LookedAgain,
     ModelUsed,
     Notice,
     Progress,
@@ -20,6 +23,7 @@ from qvq_cli.reasoning.events import (
     Solved,
     Timings,
     Usage,
+    Votes,
 )
 
 NOTICE = Notice("nano-used", "using the embedded nano")
@@ -38,6 +42,24 @@ RECORD = Record(
     images=(IMAGE,),
     notices=(NOTICE,),
 )
+_CHAIN = ChainRecord(
+    7, RECORD.answer, RECORD.answer_text, RECORD.reasoning, Finish.CONCLUDED, 30, 4
+)
+VOTED_RECORD = replace(
+    RECORD,
+    votes=Votes(
+        winner=0,
+        agreed=2,
+        n_finished=3,
+        counts=(Count(r"\frac{1}{5}", 2),),
+        chains=(
+            _CHAIN,
+            replace(_CHAIN, seed=8, answer=None, answer_text="", finish=Finish.LOOP),
+            replace(_CHAIN, seed=9, finish=Finish.BUDGET),
+            replace(_CHAIN, seed=10, answer=None, answer_text="", finish=Finish.CUT),
+        ),
+    ),
+)
 UNANSWERED = replace(RECORD, answer=None, answer_text="", finish=Finish.LENGTH)
 
 EVENTS: dict[str, Event] = {
@@ -47,6 +69,7 @@ EVENTS: dict[str, Event] = {
     "started": ReasoningStarted(2048, None),
     "reasoning": ReasoningDelta("So h = f*g.", 5),
     "answer": AnswerDelta("$$", 1),
+    "looked": LookedAgain(1, 214, 162, 1.2),
     "forced": Forced(Finish.BUDGET, "Thinking budget used up.", "\n\n**Final Answer**\n\n"),
     "solved": Solved(RECORD),
     "unanswered": Solved(UNANSWERED),

@@ -4,14 +4,13 @@ A check never raises for what it finds: it says it. FAIL means that a solve woul
 WARNING costs something (speed, a download), a NOTE nothing.
 """
 
-import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qvq_cli.cli import caching
 from qvq_cli.cli.machine import Resources
 from qvq_cli.cli.rebuild import rebuild_command
 from qvq_cli.cli.session import Session
@@ -23,6 +22,7 @@ from qvq_cli.errors import ConfigError, QvqError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.choose import best_reasoner
 from qvq_cli.hub.config import Config, config_path
+from qvq_cli.hub.disk import free_bytes, write_problem
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.gpus import Maker, gpu_makers
 from qvq_cli.hub.hf_cache import cache_dir
@@ -31,9 +31,10 @@ from qvq_cli.hub.manifest import Installed, data_dir
 from qvq_cli.hub.memory import cpu_has_amx
 from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.plan import sizes_of
+from qvq_cli.hub.remedy import remedy
 from qvq_cli.hub.run_plan import plan_run, typical_demand
 from qvq_cli.hub.store import resolve_model
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.wording import duration
 
 _BACKENDS: Mapping[Maker, tuple[str, str]] = {
@@ -148,22 +149,22 @@ def check_memory(resources: Resources) -> Check:
 
 
 def check_disk(environ: Mapping[str, str]) -> Iterator[Check]:
-    """The folders that a pull writes to."""
-    for name, folder in (("model-cache", cache_dir(environ)), ("data-folder", data_dir(environ))):
-        parent = next(each for each in (folder, *folder.parents) if each.exists())
-        free_bytes = shutil.disk_usage(parent).free
-        message = f"{name.replace('-', ' ')}: {size(free_bytes)} free in {folder}"
-        if not os.access(parent, os.W_OK):
-            variable = "HF_HOME" if name == "model-cache" else "QVQ_DATA"
-            yield Check(
-                name,
-                State.WARNING,
-                f"{message}, which can't be written to",
-                f"set {variable} to a folder of yours",
-            )
-        else:
-            state = State.OK if free_bytes > _LITTLE_DISK_BYTES else State.WARNING
-            yield Check(name, state, message)
+    """The folders that a pull and a solve write to."""
+    places = (
+        ("model-cache", cache_dir(environ), "HF_HOME"),
+        ("data-folder", data_dir(environ), "QVQ_DATA"),
+        ("picture-cache", caching.cache_dir(environ), "QVQ_CACHE"),
+    )
+    for name, folder, variable in places:
+        what = name.replace("-", " ")
+        problem = write_problem(folder)
+        if problem is not None:
+            hint = f"set {variable} to a folder of yours"
+            yield Check(name, State.WARNING, f"{what}: {problem}", hint)
+            continue
+        n_bytes = free_bytes(folder)
+        state = State.OK if n_bytes > _LITTLE_DISK_BYTES else State.WARNING
+        yield Check(name, state, f"{what}: {size(n_bytes)} free in {folder}")
 
 
 def check_hub(*, is_offline: bool) -> Check:
@@ -200,7 +201,7 @@ def check_installed(environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _check_files(installed: Installed) -> Check:
     name = installed.model_id
-    repair = f"qvq verify {name} --repair"
+    repair = remedy(installed)
     if installed.problem is not None:
         return Check("installed", State.WARNING, f"{name}: {installed.problem}", repair)
     try:
@@ -232,7 +233,7 @@ def check_choice(environ: Mapping[str, str], config: Config, resources: Resource
         choice = resolve_model(None, None, environ=environ, config=config)
         demand = typical_demand(choice.profile)
         plan = plan_run(sizes_of(choice.pair), demand, resources.for_plan())
-        require_fit(plan, choice.name, choice.entry)
+        require_fit(plan, choice.name, choice.entry, is_solve=False)
     except QvqError as error:
         return _failure("solve-model", error)
     why = {

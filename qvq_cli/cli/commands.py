@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 
 from qvq_cli import __version__
 from qvq_cli.cli import model_commands
+from qvq_cli.cli.interrupts import Terminated
 from qvq_cli.cli.refusal import TyperRefusal, explain
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.solve import solve
@@ -29,6 +30,12 @@ app = typer.Typer(
 MODELS, MACHINE = "Models", "This machine"
 
 
+def _help(function: Callable[..., None]) -> str:
+    """A function's docstring, the lines of each paragraph joined."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 def _register(
     function: Callable[..., None],
     name: str | None = None,
@@ -37,15 +44,24 @@ def _register(
     needs_arguments: bool = False,
     kind: type[TyperCommand] | None = None,
 ) -> None:
-    """Make a function a command, with its docstring as the help, its lines joined."""
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    """Make a function a command, with its docstring as the help."""
     app.command(
         name,
-        help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
+        help=_help(function),
         rich_help_panel=panel,
         no_args_is_help=needs_arguments,
         cls=kind,
     )(function)
+
+
+def _register_cache() -> None:
+    """`qvq cache` does something by itself and has a command below it."""
+    cache = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+    clear = model_commands.cache_clear
+    cache.callback(invoke_without_command=True)(model_commands.cache)
+    cache.command("clear", help=_help(clear))(clear)
+    text = _help(model_commands.cache)
+    app.add_typer(cache, name="cache", help=text, rich_help_panel=MACHINE)
 
 
 _register(solve, needs_arguments=True, kind=TakesStdinPages)
@@ -56,6 +72,7 @@ _register(model_commands.verify, panel=MODELS)
 _register(model_commands.import_, "import", MODELS, needs_arguments=True)
 _register(model_commands.rm, panel=MODELS, needs_arguments=True)
 _register(model_commands.plan, panel=MACHINE)
+_register_cache()
 _register(model_commands.doctor, panel=MACHINE)
 
 
@@ -75,6 +92,8 @@ def run_typer(session: Session) -> int:
         # Help is Typer's to print; what a failed write means is the same for it as for an answer.
         with redirect_stdout(session.env.stdout):
             code = app(list(session.argv), prog_name="qvq", obj=session, standalone_mode=False)
+    except Terminated as end:
+        raise end.error from None
     except TyperRefusal as refusal:
         error = explain(refusal)
         if error is not None:

@@ -1,12 +1,12 @@
 """Ctrl-C: once means conclude now, twice means stop; before there is reasoning, once means stop.
 
-SIGTERM and SIGHUP end the program as politely as Ctrl-C does, so that the terminal is left in order
-and the worker with its gigabytes goes at once.
+SIGTERM and SIGHUP end the program as politely as Ctrl-C does, so that the terminal is left in
+order, the worker with its gigabytes goes at once, and no half copied file stays.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,15 +14,45 @@ from qvq_cli.errors import AbortedError, HungUpError, TerminatedError
 from qvq_cli.reasoning.control import Control
 
 
-class EndRequested(SystemExit):
+class Terminated(SystemExit):
     """A signal asked the program to end; no library takes it for an error of its own.
 
     error: what to tell people once everything is in order.
     """
 
-    def __init__(self, error: AbortedError) -> None:
-        super().__init__(int(error.exit_code))
-        self.error = error
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        kind = TerminatedError if number == signal.SIGTERM else HungUpError
+        self.error = kind(f"ended by {signal.Signals(number).name}")
+
+
+_Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def ends_tidily() -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGHUP raise, so that what is half done is tidied up.
+
+    Raises: Terminated.
+    """
+
+    def on_end(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # What nohup made the program ignore it goes on ignoring.
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    with _handlers(dict.fromkeys(heard, on_end)):
+        yield
+
+
+def stopped(end: KeyboardInterrupt | Terminated, *, state: str, hint: str) -> AbortedError:
+    """What a command raises that a person or the system stopped; both get to know how things are.
+
+    Args: state: what is left of the work; hint: how to go on.
+    """
+    told = end.error if isinstance(end, Terminated) else AbortedError("interrupted")
+    return type(told)(f"{told.message}: {state}", hint=hint)
 
 
 @contextmanager
@@ -35,7 +65,7 @@ def interrupts(control: Control) -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: at the second Ctrl-C, or the first with nothing to conclude yet.
-        EndRequested: at SIGTERM or SIGHUP.
+        Terminated: at SIGTERM or SIGHUP.
     """
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -43,16 +73,15 @@ def interrupts(control: Control) -> Iterator[None]:
             raise KeyboardInterrupt
         control.conclude_requested = True
 
-    def on_end(number: int, _frame: FrameType | None) -> None:
-        kind = TerminatedError if number == signal.SIGTERM else HungUpError
-        raise EndRequested(kind(f"ended by {signal.Signals(number).name}"))
+    with ends_tidily(), _handlers({signal.SIGINT: on_interrupt}):
+        yield
 
+
+@contextmanager
+def _handlers(wanted: Mapping[int, _Handler]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python lets only the main thread have signal handlers
         return
-    wanted = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_end}
-    if hasattr(signal, "SIGHUP"):
-        wanted[signal.SIGHUP] = on_end
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield

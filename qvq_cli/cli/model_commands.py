@@ -29,10 +29,12 @@ def pull(
     models, HF_ENDPOINT names another Hub. It asks on a terminal only; in a pipe or a script it
     goes ahead, as with --yes. The last thing it prints, on stdout, is the path of the model.
     """
+    from qvq_cli.cli.interrupts import ends_tidily
     from qvq_cli.cli.pull import PullOptions, run
 
     session: Session = ctx.obj
-    run(session, PullOptions(model, quant, to, dry_run, print_urls, yes), json=json)
+    with ends_tidily():
+        run(session, PullOptions(model, quant, to, dry_run, print_urls, yes), json=json)
 
 
 def models(ctx: typer.Context, json: opt.Json = False) -> None:
@@ -78,13 +80,19 @@ def verify(
     broken files again, and only those; --repair does so without asking. Ends with 65 where
     something stays broken.
     """
+    from qvq_cli.cli.interrupts import ends_tidily
     from qvq_cli.cli.verify import run
 
-    run(ctx.obj, model, is_repair_agreed=repair, json=json)
+    with ends_tidily():
+        run(ctx.obj, model, is_repair_agreed=repair, json=json)
 
 
 def import_(
-    ctx: typer.Context, paths: opt.Paths, copy: opt.Copy = True, json: opt.Json = False
+    ctx: typer.Context,
+    paths: opt.Paths,
+    mmproj: opt.Mmproj = None,
+    copy: opt.Copy = True,
+    json: opt.Json = False,
 ) -> None:
     """Install a model from files: from a USB stick, from another program.
 
@@ -92,8 +100,10 @@ def import_(
     the catalog knows. On another computer, [cyan]qvq pull MODEL --to DIR[/] fills such a folder.
     """
     from qvq_cli.cli.import_model import run
+    from qvq_cli.cli.interrupts import ends_tidily
 
-    run(ctx.obj, paths, is_copied=copy, json=json)
+    with ends_tidily():
+        run(ctx.obj, paths, mmproj, is_copied=copy, json=json)
 
 
 def plan(
@@ -102,6 +112,7 @@ def plan(
     quant: opt.Quant = None,
     max_thinking: solve_opt.MaxThinking = None,
     max_answer: solve_opt.MaxAnswer = 512,
+    votes: solve_opt.Votes = 1,
     image_tokens_max: solve_opt.ImageTokensMax = None,
     kv_type: solve_opt.KvType = "auto",
     n_gpu_layers: solve_opt.GpuLayers = "auto",
@@ -117,9 +128,41 @@ def plan(
     from qvq_cli.cli.plan import PlanOptions, run
 
     options = PlanOptions(
-        model, quant, max_thinking, max_answer, image_tokens_max, kv_type, n_gpu_layers, device
+        model=model,
+        quant=quant,
+        max_thinking=max_thinking,
+        max_answer=max_answer,
+        votes=votes,
+        image_tokens_max=image_tokens_max,
+        kv_type=kv_type,
+        n_gpu_layers=n_gpu_layers,
+        device=device,
     )
     run(ctx.obj, options, json=json)
+
+
+def cache(ctx: typer.Context, json: opt.Json = False) -> None:
+    """List what is kept of pictures that were asked about, or clear it.
+
+    After a picture is read, what that cost is kept on disk (QVQ_CACHE), so that the next question
+    about it begins at once: the model's state behind the picture, and the picture's embeddings for
+    other system prompts. The least recently used go first; QVQ_CACHE_BYTES or cache-bytes in the
+    config file is the limit, 0 keeps nothing, and [cyan]qvq solve --no-cache[/] leaves it alone.
+    """
+    if ctx.invoked_subcommand is None:
+        from qvq_cli.cli.cache import run
+
+        run(ctx.obj, json=json)
+
+
+def cache_clear(ctx: typer.Context, yes: opt.Yes = False) -> None:
+    """Remove everything from the cache: say what that frees, ask, delete.
+
+    Where there is nobody to ask (a pipe, a script), it wants --yes.
+    """
+    from qvq_cli.cli.cache import clear
+
+    clear(ctx.obj, is_agreed=yes)
 
 
 def doctor(ctx: typer.Context, offline: opt.Offline = False, json: opt.Json = False) -> None:

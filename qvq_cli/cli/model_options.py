@@ -44,6 +44,17 @@ Paths = Annotated[
         help="The model's GGUF and its mmproj, or the folder they are in. Of a split model one "
         "part is enough if the others lie beside it.",
         show_default=False,
+        readable=False,  # the importer says what can't be read, and ends with its own code
+    ),
+]
+Mmproj = Annotated[
+    Path | None,
+    typer.Option(
+        "--mmproj",
+        metavar="FILE",
+        help="The model's mmproj, where its name doesn't say that it is one.",
+        show_default=False,
+        readable=False,
     ),
 ]
 
@@ -66,6 +77,7 @@ To = Annotated[
         metavar="DIR",
         help="Put plain files into this folder (a USB stick) instead of the Hugging Face cache.",
         show_default=False,
+        readable=False,
     ),
 ]
 PrintUrls = Annotated[

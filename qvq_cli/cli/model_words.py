@@ -2,7 +2,8 @@
 
 from qvq_cli.cli.fits import Fit
 from qvq_cli.cli.machine import Resources
-from qvq_cli.ui.quantities import size, speed
+from qvq_cli.sizes import size
+from qvq_cli.ui.quantities import speed
 from qvq_cli.ui.report import Cell, Tone
 from qvq_cli.ui.wording import duration
 

@@ -9,11 +9,13 @@ from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.model_words import fit_cells
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import DoesNotFitError
-from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, load_catalog
+from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, catalog_names, load_catalog
 from qvq_cli.hub.choose import choose_quant
 from qvq_cli.hub.installed import list_installed
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.ui.quantities import size
+from qvq_cli.hub.remedy import remedy, typed
+from qvq_cli.hub.removal import Leftover, list_leftovers
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Table, Tone
 
 _COLUMNS = (
@@ -39,6 +41,7 @@ class _Listed:
     entry: CatalogEntry | None
     installed: Installed | None = None
     problem: str | None = None
+    leftover: Leftover | None = None
 
 
 def run(session: Session, *, json: bool) -> None:
@@ -46,7 +49,9 @@ def run(session: Session, *, json: bool) -> None:
     screen = session.open_screen(json=json)
     machine = look_at_machine(session.env.variables)
     found = list_installed(session.env.variables)
-    listed = [*_here(found, machine), *_elsewhere(found, machine)]
+    leftovers = list_leftovers(session.env.variables)
+    listed = [*_here(found, leftovers, machine)]
+    listed += _elsewhere({each.name for each in listed}, machine)
     body = {"memory_free_bytes": machine.free_bytes, "models": [_body(each) for each in listed]}
     screen.result([Table(_COLUMNS, tuple(map(_row, listed)))], body)
     if not json:
@@ -55,12 +60,28 @@ def run(session: Session, *, json: bool) -> None:
             "qvq pull NAME gets it"
         )
         for each in listed:
-            if each.problem:
+            if each.installed and each.problem:
                 model = f"{each.name}:{each.quant}"
-                screen.notice(f"{model} is broken: {each.problem}; try qvq verify {model} --repair")
+                screen.notice(
+                    f"{model} is broken: {each.problem}; qvq verify {model} looks closer; "
+                    f"{remedy(each.installed)}"
+                )
+            if each.leftover:
+                screen.notice(_leftover_words(each.leftover))
 
 
-def _here(found: tuple[Installed, ...], machine: Resources) -> Iterator[_Listed]:
+def _leftover_words(leftover: Leftover) -> str:
+    model_id, to = leftover.model_id, f" --to {typed(leftover.to)}" if leftover.to else ""
+    goes_on = f"qvq pull {model_id}{to} goes on, " if leftover.is_pull else ""
+    return (
+        f"{model_id} is unfinished: {size(leftover.n_bytes)} of it are here; {goes_on}"
+        f"qvq rm {model_id} frees them"
+    )
+
+
+def _here(
+    found: tuple[Installed, ...], leftovers: tuple[Leftover, ...], machine: Resources
+) -> Iterator[_Listed]:
     for installed in found:
         entry = entry_of(installed)
         yield _Listed(
@@ -73,15 +94,19 @@ def _here(found: tuple[Installed, ...], machine: Resources) -> Iterator[_Listed]
             installed=installed,
             problem=installed.problem,
         )
+    for leftover in leftovers:
+        name, _, quant = leftover.model_id.rpartition(":")
+        known = catalog_entry(name) if name in catalog_names() else None
+        fit = catalog_fits(known, machine).get(quant) if known else None
+        yield _Listed(name, quant, leftover.n_bytes, fit, "unfinished", known, leftover=leftover)
     nano = catalog_entry(EMBEDDED)
     fit = catalog_fits(nano, machine).get(nano.default_quant)
     n_bytes = fit.n_bytes if fit else nano.about_bytes(nano.default_quant)
     yield _Listed(nano.name, nano.default_quant, n_bytes, fit, "built in", nano)
 
 
-def _elsewhere(found: tuple[Installed, ...], machine: Resources) -> Iterator[_Listed]:
+def _elsewhere(names: set[str], machine: Resources) -> Iterator[_Listed]:
     """The catalog's other models, the best first, each in the quant a pull would take."""
-    names = {installed.name for installed in found}
     rows = []
     for entry in load_catalog():
         if entry.repo is None or entry.name in names:
@@ -108,13 +133,13 @@ def _quant_to_pull(entry: CatalogEntry, machine: Resources) -> str:
 
 def _row(listed: _Listed) -> tuple[Cell, ...]:
     is_here = listed.state != "to pull"
-    tones = {"installed": Tone.GOOD, "broken": Tone.BAD, "built in": Tone.GOOD}
+    tones = {"installed": Tone.GOOD, "broken": Tone.BAD, "unfinished": Tone.WARN}
     return (
         Cell(listed.name, Tone.STRONG if is_here else Tone.PLAIN),
         Cell(listed.quant),
         Cell(size(listed.n_bytes)),
         *fit_cells(listed.fit),
-        Cell(listed.state, tones.get(listed.state, Tone.DIM)),
+        Cell(listed.state, tones.get(listed.state, Tone.GOOD if is_here else Tone.DIM)),
     )
 
 

@@ -68,6 +68,25 @@ MaxAnswer = Annotated[
         rich_help_panel=THINKING,
     ),
 ]
+Votes = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Think N times at once, by chance each time otherwise, and vote on the answer.",
+        rich_help_panel=THINKING,
+    ),
+]
+LookAgain = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        min=1,
+        help="After every so many tokens of thinking, put the pictures in front of the model "
+        "again: against losing sight of them, at the cost of reading them once more.",
+        rich_help_panel=THINKING,
+        show_default=False,
+    ),
+]
 System = Annotated[
     str | None,
     typer.Option(
@@ -260,6 +279,13 @@ Threads = Annotated[
 Repack = Annotated[
     bool,
     typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
+]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        help="Keep on disk what the pictures cost, for the next question about them.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Drafts = Annotated[
     bool,

@@ -10,7 +10,7 @@ from typing import Any
 from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.model_words import speed_words
 from qvq_cli.cli.session import Session
-from qvq_cli.cli.wishes import make_wishes
+from qvq_cli.cli.wishes import check_votes, make_wishes
 from qvq_cli.errors import DoesNotFitError, UnavailableError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.catalog import CatalogEntry, Profile, catalog_entry, catalog_names
@@ -26,7 +26,7 @@ from qvq_cli.hub.run_plan import (
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import parse_thinking_budget
 from qvq_cli.reasoning.chain import Policy
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 
 
@@ -38,6 +38,7 @@ class PlanOptions:
     quant: str | None
     max_thinking: str | None
     max_answer: int
+    votes: int
     image_tokens_max: int | None
     kv_type: str
     n_gpu_layers: str
@@ -72,7 +73,7 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
     if resources.bandwidth is not None and plan.offload.n_gpu_layers == 0:
         tokens_per_s = resources.bandwidth / plan.memory.weight_bytes
     screen.result(_report(subject, plan, tokens_per_s), _body(subject, plan, tokens_per_s))
-    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry)
+    require_fit(plan, f"{subject.name} {subject.quant}", subject.entry, is_solve=False)
 
 
 def _subject(session: Session, options: PlanOptions, resources: Resources) -> _Subject:
@@ -109,7 +110,7 @@ def _of_catalog(model: str, resources: Resources) -> _Subject | None:
 
 
 def _demand(subject: _Subject, options: PlanOptions) -> Demand:
-    demand = typical_demand(subject.profile)
+    demand = replace(typical_demand(subject.profile), n_chains=check_votes(options.votes))
     n_image = options.image_tokens_max
     if n_image is not None:
         n_text = demand.n_prompt - sum(demand.image_tokens)
@@ -124,13 +125,14 @@ def _demand(subject: _Subject, options: PlanOptions) -> Demand:
 
 def _report(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> Report:
     memory = plan.memory
+    chains = f" of each of {plan.n_chains} chains" if plan.n_chains > 1 else ""
     verdict, tone = ("fits", Tone.GOOD) if plan.fits else ("does not fit", Tone.BAD)
     layers = plan.offload.n_gpu_layers
     facts = [
         Fact("why", "\n".join(plan.reasons)),
         Fact(
             "context",
-            f"{memory.n_ctx:,} tokens, {plan.n_thinking:,} of them for reasoning, "
+            f"{memory.n_ctx:,} tokens, {plan.n_thinking:,} of them for reasoning{chains}, "
             f"kept as {memory.kv_type}",
         ),
         Fact("GPU layers", "all" if layers < 0 else str(layers)),
@@ -191,6 +193,7 @@ def _body(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> dict[
         "n_ctx": memory.n_ctx,
         "kv_type": memory.kv_type,
         "n_thinking": plan.n_thinking,
+        "n_chains": plan.n_chains,
         "n_gpu_layers": plan.offload.n_gpu_layers,
         "vision_on_gpu": plan.offload.vision_on_gpu,
         "tokens_per_s": tokens_per_s,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qvq_cli.cli.fits import Fit
+from qvq_cli.cli.interrupts import Terminated, stopped
 from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.pull_report import fit_of, plan_body, plan_report
 from qvq_cli.cli.session import Session
@@ -17,7 +18,7 @@ from qvq_cli.errors import AbortedError
 from qvq_cli.hub.download import FileProgress, PullPlan, plan_pull, require_disk
 from qvq_cli.hub.download import pull as pull_files
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.ui.quantities import share_of, size
+from qvq_cli.sizes import share_of, size
 from qvq_cli.ui.report import Line
 from qvq_cli.ui.screen import Screen
 from qvq_cli.ui.transfer import Phase, TransferFile
@@ -85,7 +86,8 @@ def fetch(plan: PullPlan, screen: Screen, session: Session, *, again: str) -> In
     """Carry out a plan, with progress.
 
     Args: again: what to type to go on after an interruption.
-    Raises: AbortedError: Ctrl-C; it says how much stays. QvqError: as hub.download.pull.
+    Raises: AbortedError: Ctrl-C or a signal; it says how much stays. QvqError: as
+        hub.download.pull.
     """
     files = [TransferFile(f.name, f.n_bytes, f.have_bytes) for f in plan.files]
     done_bytes = {file.name: file.have_bytes for file in plan.files}
@@ -98,13 +100,14 @@ def fetch(plan: PullPlan, screen: Screen, session: Session, *, again: str) -> In
 
         try:
             return pull_files(plan, on_progress, environ=session.env.variables)
-        except KeyboardInterrupt:
-            n_done = sum(done_bytes.values())
-            error = AbortedError(
-                f"interrupted: {share_of(n_done, plan.n_bytes)} are here and stay here",
-                hint=f"to go on where it stopped: {again}",
-            )
-    raise error
+        except (KeyboardInterrupt, Terminated) as caught:
+            end = caught
+    share = share_of(sum(done_bytes.values()), plan.n_bytes)
+    raise stopped(
+        end,
+        state=f"{share} are here and stay here",
+        hint=f"to go on where it stopped: {again}",
+    )
 
 
 def _agree(

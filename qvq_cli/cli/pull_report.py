@@ -7,7 +7,7 @@ from qvq_cli.cli.fits import Fit, catalog_fits
 from qvq_cli.cli.machine import Resources
 from qvq_cli.cli.model_words import file_name, memory_words, speed_words
 from qvq_cli.hub.download import PullPlan
-from qvq_cli.ui.quantities import share_of, size
+from qvq_cli.sizes import share_of, size
 from qvq_cli.ui.report import Fact, Facts, Report, Sentence, Tone
 
 

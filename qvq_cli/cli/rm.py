@@ -2,22 +2,22 @@
 
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import AbortedError, UsageError
-from qvq_cli.hub.installed import find_installed
-from qvq_cli.hub.removal import Removal, plan_removal, remove
-from qvq_cli.ui.quantities import size
+from qvq_cli.hub.removal import Removal, find_removable, plan_removal, remove
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Fact, Facts, Report, Sentence, Tone
 
 
 def run(session: Session, model: str, *, is_agreed: bool, json: bool) -> None:
-    """Remove an installed model.
+    """Remove an installed model, or what an unfinished pull or import of one left.
 
     Raises:
-        UnavailableError: it isn't installed. AbortedError: the answer is no.
+        UnavailableError: there is nothing of it here. AbortedError: the answer is no.
         UsageError: there is nobody to ask. CannotWriteError: a file can't be deleted.
     """
     screen = session.open_screen(json=json)
-    removal = plan_removal(find_installed(model, session.env.variables), session.env.variables)
-    name = removal.installed.model_id
+    environ = session.env.variables
+    removal = plan_removal(find_removable(model, environ), environ)
+    name = removal.model_id
     if not is_agreed:
         screen.explain(_report(removal))
         if not screen.can_ask:
@@ -28,15 +28,16 @@ def run(session: Session, model: str, *, is_agreed: bool, json: bool) -> None:
             )
         if not screen.ask("Remove it?", default=False):
             raise AbortedError("nothing was removed", reference="declined")
-    remove(removal, session.env.variables)
-    screen.result(
-        [Sentence(f"{name} is gone; {size(removal.freed_bytes)} are free again")],
-        {
-            "model": name,
-            "freed_bytes": removal.freed_bytes,
-            "deleted": [str(path) for path in removal.paths],
-        },
-    )
+    remove(removal, environ)
+    kept = "; kept: " + ", ".join(each.path.name for each in removal.kept) if removal.kept else ""
+    told = f"{name} is gone; {size(removal.freed_bytes)} are free again{kept}"
+    body = {
+        "model": name,
+        "freed_bytes": removal.freed_bytes,
+        "deleted": [str(path) for path in removal.paths],
+        "kept": [str(each.path) for each in removal.kept],
+    }
+    screen.result([Sentence(told)], body)
 
 
 def _report(removal: Removal) -> Report:
@@ -44,5 +45,5 @@ def _report(removal: Removal) -> Report:
     if removal.kept:
         kept = [f"{path} ({why})" for path, why in removal.kept]
         facts.append(Fact("kept", "\n".join(kept), is_exact=True))
-    title = f"Removing {removal.installed.model_id} frees {size(removal.freed_bytes)}"
+    title = f"Removing {removal.model_id} frees {size(removal.freed_bytes)}"
     return [Sentence(title, Tone.STRONG), Facts(tuple(facts))]

@@ -10,14 +10,25 @@ from pathlib import Path
 
 from qvq_cli.cli.choices import parse_choice
 from qvq_cli.cli.inputs import typed_text
+from qvq_cli.cli.wishes import check_votes
 from qvq_cli.engine.grid import ImageLimits
+from qvq_cli.engine.protocol import Sampling
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
 from qvq_cli.reasoning.chain import Policy
+from qvq_cli.reasoning.look_again import LookAgain
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions
+
+VOTES_SAMPLING = Sampling(temperature=0.6, top_p=0.95, top_k=40)
+"""Of chains that vote, for models whose own sampling is greedy.
+
+Source: the model card of QwQ-32B, QVQ's sibling for text (top_k "between 20 and 40"); within what
+the paper on self-consistency used (temperature 0.5 to 0.7, top_k 40).
+"""
+GREEDY_TOP_P = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,8 @@ class SolveOptions:
     arguments: list[str]
     max_thinking: str | None
     max_answer: int
+    votes: int
+    look_again: int | None
     system: str | None
     answer_only: bool
     answer_format: str | None
@@ -51,6 +64,7 @@ class SolveOptions:
     device: str | None
     threads: int | None
     repack: bool
+    cache: bool
     drafts: bool
     force: bool
 
@@ -114,12 +128,57 @@ def make_policy(options: SolveOptions, choice: ModelChoice) -> Policy:
         budget = ThinkingBudget(max_tokens=choice.profile.max_thinking)
     else:
         budget = parse_thinking_budget(options.max_thinking)
+    if options.votes > 1 and options.look_again is not None:
+        raise UsageError(
+            "--votes and --look-again exclude each other",
+            hint="look again in one chain, or let several vote",
+            reference="votes-look-again",
+        )
+    sampling = _sampling(options, choice.profile.sampling)
+    n_chains = check_votes(options.votes)
+    return Policy(budget, options.max_answer, sampling, n_chains=n_chains)
+
+
+def needs_chance(options: SolveOptions, sampling: Sampling) -> bool:
+    """Whether chains of a vote are to be sampled though the model's own sampling is greedy."""
+    is_typed = options.temperature is not None
+    return options.votes > 1 and not is_typed and is_greedy(sampling)
+
+
+def is_greedy(sampling: Sampling) -> bool:
+    """Whether this sampling all but always takes the likeliest token."""
+    return sampling.temperature <= 0 or sampling.top_k == 1 or sampling.top_p < GREEDY_TOP_P
+
+
+def _sampling(options: SolveOptions, own: Sampling) -> Sampling:
+    """The model's own sampling, or that of votes where it needs one, with what was typed.
+
+    Raises: UsageError: votes of chains that would all be the same.
+    """
+    base = replace(VOTES_SAMPLING, repeat_penalty=own.repeat_penalty)
     chosen = {
         name: getattr(options, name)
         for name in ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed")
         if getattr(options, name) is not None
     }
-    return Policy(budget, options.max_answer, replace(choice.profile.sampling, **chosen))
+    sampling = replace(base if needs_chance(options, own) else own, **chosen)
+    if options.votes > 1 and is_greedy(sampling):
+        raise UsageError(
+            f"--votes {options.votes} with greedy sampling would think the same "
+            f"{options.votes} times",
+            hint="leave out --temperature, --top-k and --top-p, or give --votes 1",
+            reference="votes-without-chance",
+        )
+    return sampling
+
+
+def add_looks(
+    policy: Policy, options: SolveOptions, dialect: Dialect, image_tokens: tuple[int, ...]
+) -> Policy:
+    """The policy with the looks at the pictures that were asked for, where a model reasons."""
+    if options.look_again is None or dialect is Dialect.PLAIN or policy.budget.max_tokens == 0:
+        return policy
+    return replace(policy, looks=LookAgain(options.look_again, image_tokens))
 
 
 def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:

@@ -1,6 +1,7 @@
 """`qvq show MODEL`: what a model is, how it is run, and each of its quants on this machine."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from qvq_cli.cli.fits import catalog_fits, installed_fit
@@ -10,7 +11,8 @@ from qvq_cli.cli.session import Session
 from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, catalog_names
 from qvq_cli.hub.installed import find_installed, list_installed
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.ui.quantities import size
+from qvq_cli.hub.names import unknown_quant
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Block, Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 from qvq_cli.ui.screen import Screen
 
@@ -32,17 +34,23 @@ _ENDINGS = {
 def run(session: Session, model: str, *, json: bool) -> None:
     """Show one model, installed or of the catalog.
 
-    Raises: UnavailableError: there is none of that name.
+    Raises: UnavailableError: there is none of that name, or it has no such quant.
     """
     screen = session.open_screen(json=json)
     environ = session.env.variables
-    name = model.partition(":")[0]
+    name, _, quant = (part.strip() for part in model.lower().partition(":"))
     machine = look_at_machine(environ)
     if name not in catalog_names():
         _show_foreign(find_installed(model, environ), machine, screen)
         return
     entry = catalog_entry(name)
     here = [each for each in list_installed(environ) if each.name == name]
+    if quant:
+        here = [each for each in here if each.quant.lower() == quant]
+        known = {each: files for each, files in entry.quants.items() if each.lower() == quant}
+        if not known and not here:
+            raise unknown_quant(entry, quant.upper())
+        entry = replace(entry, quants=known)
     screen.result(_report(entry, here, machine), _body(entry, here, machine))
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import typer
 
 from qvq_cli.cli import options as opt
-from qvq_cli.cli.interrupts import EndRequested, interrupts
+from qvq_cli.cli.interrupts import interrupts
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import AbortedError
 from qvq_cli.reasoning.control import Control
@@ -21,6 +21,8 @@ def solve(
     arguments: opt.Arguments,
     max_thinking: opt.MaxThinking = None,
     max_answer: opt.MaxAnswer = 512,
+    votes: opt.Votes = 1,
+    look_again: opt.LookAgain = None,
     system: opt.System = None,
     answer_only: opt.AnswerOnly = False,
     answer_format: opt.AnswerFormatOption = None,
@@ -45,6 +47,7 @@ def solve(
     device: opt.Device = None,
     threads: opt.Threads = None,
     repack: opt.Repack = True,
+    cache: opt.Cache = True,
     drafts: opt.Drafts = True,
     force: opt.Force = False,
 ) -> None:
@@ -66,6 +69,4 @@ def solve(
                 code = run(session, ctx.params, engine, control)
     except KeyboardInterrupt:
         raise AbortedError("interrupted") from None
-    except EndRequested as end:
-        raise end.error from None
     raise typer.Exit(code)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qvq_cli.cli import planning, settings
+from qvq_cli.cli.caching import cache_spec
 from qvq_cli.cli.inputs import Inputs, read_inputs, reads_keyboard
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.settings import SolveOptions
@@ -68,7 +69,10 @@ def run(
         )
         policy = settings.make_policy(options, choice)
         limits = settings.image_limits(options, choice.profile.limits)
+        dialect = settings.choose_dialect(options, choice)
         pictures = _load_pictures(session, inputs, limits, view)
+        image_tokens = tuple(picture.image_tokens for picture in pictures)
+        policy = settings.add_looks(policy, options, dialect, image_tokens)
         demand = planning.make_demand(options, choice, inputs, pictures, policy)
         plan = planning.make_plan(options, choice, demand, engine.devices())
         if not options.force:
@@ -77,13 +81,19 @@ def run(
         tell = view.handle if save is None else _keeping(save, pictures, view)
         solver = Solver(engine, policy, control, tell)
         engine.on_notice = solver.notice
-        spec = planning.load_spec(options, choice, plan)
-        _say_what_is_special(solver, choice, pictures, planning.notices(options, plan, spec))
+        cache = (
+            cache_spec(session.env.variables, session.config, choice, plan)
+            if options.cache
+            else None
+        )
+        spec = planning.load_spec(options, choice, plan, cache)
+        planned = planning.notices(options, choice, policy, plan, spec)
+        _say_what_is_special(solver, choice, pictures, planned)
         problem = Problem(
             question=inputs.question,
             system=settings.system_prompt(options, choice),
             bitmaps=tuple(picture.bitmap for picture in pictures),
-            dialect=settings.choose_dialect(options, choice),
+            dialect=dialect,
         )
         about = About(
             model=ModelUsed(choice.name, choice.quant, choice.files),

@@ -18,7 +18,8 @@ from qvq_cli.hub.installed import (
     verify,
 )
 from qvq_cli.hub.manifest import Installed, data_dir
-from qvq_cli.ui.quantities import size
+from qvq_cli.hub.remedy import remedy
+from qvq_cli.sizes import size
 from qvq_cli.ui.report import Line
 from qvq_cli.ui.screen import Screen
 from qvq_cli.ui.transfer import Phase, TransferFile
@@ -51,7 +52,7 @@ def run(session: Session, model: str | None, *, is_repair_agreed: bool, json: bo
     """
     screen = session.open_screen(json=json)
     environ = session.env.variables
-    wanted = [find_installed(model, environ)] if model else list_installed(environ)
+    wanted = list_installed(environ) if model is None else [find_installed(model, environ)]
     if not wanted:
         screen.notice("nothing to check: no model is installed but nano, which came with qvq")
     checked = _check(wanted, screen, session)
@@ -116,13 +117,8 @@ def _folder_of(installed: Installed, environ: Mapping[str, str]) -> Path | None:
 
 def _broken_error(left: Sequence[_Checked]) -> DataError:
     checks = [check for each in left for check in each.broken]
-    from_hub = [each.installed.model_id for each in left if each.installed.repo is not None]
-    hint = (
-        f"get what is broken again: qvq verify {from_hub[0]} --repair"
-        if from_hub
-        else f"import it again: qvq import {left[0].installed.model_path.parent}"
-    )
     are = "is" if len(checks) == 1 else "are"
+    hint = "; ".join(dict.fromkeys(remedy(each.installed) for each in left))
     return DataError(f"{_names(checks)} {are} broken", hint=hint, reference="broken-file")
 
 

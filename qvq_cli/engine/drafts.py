@@ -1,9 +1,9 @@
-"""Guesses at the next tokens that cost no second model: what followed the last time.
+"""Guesses at the next tokens: what followed the last time, or what a smaller model would say.
 
 QVQ reads values off again and repeats its own phrases. Where the last tokens of the text stood
-before, the tokens behind that place are a draft: the engine runs them in one batch with the token
-that is due and keeps those that the model chooses itself. What the model says stays what it would
-have said.
+before, the tokens behind that place are a draft; a second model (--draft) can make others. The
+engine runs a draft in one batch with the token that is due and keeps those of its tokens that the
+model chooses itself. What the model says stays what it would have said.
 
 A longer batch costs more than a short one, on some machines nearly as much as its tokens one by
 one. `Drafter` therefore times every pass, learns how often drafts come true, takes the length that
@@ -14,12 +14,12 @@ It reads no clock and knows no model: tokens and seconds come in, drafts come ou
 """
 
 from collections import deque
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
 
 N_GRAMS = (3, 2, 1)
 """Lengths of what is looked up, the longest first."""
-N_DRAFT_MAX = 15
-BATCHES = (2, 3, 4, 6, 8, 12, 16)
+BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Tokens of a pass with a draft, the due token included; few sizes, so that each is well known."""
 LOSS_SHARE = 0.01
 """Of decoding time, that each account may lose in all."""
@@ -29,8 +29,10 @@ N_TIMES = 9
 N_STALE = 256
 """Passes after which a batch size that wasn't used counts as unknown: the machine may be another
 by then, with other programs running."""
-N_STALE_SINGLE = 32
+N_STALE_SINGLE = 64
 """The same for a pass without a draft, which all others are compared with."""
+N_SINGLE_MIN = 3
+"""Passes without a draft to time before the first draft."""
 AFTER_DRAFT = 0
 """Stands for the batch of a single token behind a draft, where costs are kept by batch size."""
 
@@ -40,6 +42,10 @@ PRIOR = ((1, 0.25), (2, 0.46), (3, 0.53), (4, 0.63), (6, 0.69), (10, 0.75), (16,
 PRIOR_WEIGHT = 8.0
 PRIOR_MAX = 16
 
+GUESSED = 0
+"""Stands for a guesser's draft where others are told apart by the length of their match."""
+GUESS_PRIOR = 0.6
+"""How often a guesser is thought right before anything is known."""
 BREAK = -1
 """Stands in the text for something that is no token, such as a picture."""
 
@@ -102,7 +108,7 @@ class Acceptance:
         share = 0.0
         self._came: list[float] = []
         for length in range(PRIOR_MAX + 1):
-            share = prior.get(length, share)
+            share = GUESS_PRIOR if length == GUESSED else prior.get(length, share)
             self._came.append(share * PRIOR_WEIGHT)
 
     def chance(self, match: int) -> float:
@@ -113,7 +119,7 @@ class Acceptance:
     def learn(self, match: int, n_draft: int, n_accepted: int) -> None:
         """A draft behind a match of so many tokens: each accepted token made the match longer."""
         for i in range(min(n_accepted + 1, n_draft)):
-            length = min(match + i, PRIOR_MAX)
+            length = match if match == GUESSED else min(match + i, PRIOR_MAX)
             self._tried[length] += 1
             self._came[length] += i < n_accepted
 
@@ -138,17 +144,21 @@ class PassCosts:
         """A pass has taken this long. Returns: whether costs are counted anew for it."""
         self._n += 1
         times = self._times.get(n_batch)
-        if times is None or self._is_stale(n_batch):
+        if times is None or (n_batch > 1 and self._is_stale(n_batch)):
             times = self._times[n_batch] = deque(maxlen=N_TIMES)
         times.append(seconds)
         self._last[n_batch] = self._n
-        if n_batch != 1 or self.single is None or self._n % N_TIMES == 0:
-            self._table = None
-            self.single = self._median(1) if 1 in self._times and not self._is_stale(1) else None
-            if self.single is not None and AFTER_DRAFT in self._times:
-                self._extra = max(0.0, self._median(AFTER_DRAFT) - self.single)
-            return True
-        return False
+        if n_batch == 1 and self.single is not None and self._n % N_TIMES:
+            return False
+        self._table = None
+        self.single = self._find_single()
+        if self.single is not None and AFTER_DRAFT in self._times:
+            self._extra = max(0.0, self._median(AFTER_DRAFT) - self.single)
+        return True
+
+    def _find_single(self) -> float | None:
+        n_known = len(self._times.get(1, ()))
+        return self._median(1) if n_known >= N_SINGLE_MIN and not self._is_stale(1) else None
 
     def table(self) -> list[tuple[int, float, float]]:
         """For each batch size what a pass is expected to take and what it may take at worst.
@@ -184,12 +194,24 @@ class PassCosts:
         return self._n - self._last[n_batch] > (N_STALE_SINGLE if n_batch == 1 else N_STALE)
 
 
+class Guesser(Protocol):
+    """A second model that reads the text and says how it would go on."""
+
+    def guess(self, text: Sequence[int], n: int) -> list[int]:
+        """Up to n tokens behind the text, in which BREAK stands for what it can't read."""
+
+
 Kind = Literal["draft", "trial"]
 
 
 class Offer(NamedTuple):
-    """A draft of this length may cost risk_s seconds; whether that is a trial of its batch size."""
+    """A draft of this length; `kind` says whether it is a trial of its batch size.
 
+    saved_s: seconds that it is expected to save. risk_s: seconds that it loses, on average, should
+    the batch take as long as it may at worst.
+    """
+
+    saved_s: float
     length: int
     risk_s: float
     kind: Kind
@@ -198,20 +220,28 @@ class Offer(NamedTuple):
 class Drafter:
     """Decides for each pass what to put behind the due token, if anything.
 
+    Args:
+        guesser: makes drafts where the text itself has none that is as good.
+        guess_share: what a guessed token costs, as a share of a pass, until that has been measured.
+
     drafted, accepted: tokens, since the prompt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, guesser: Guesser | None = None, guess_share: float = 0.0) -> None:
         self.index = NgramIndex()
         self.drafted = 0
         self.accepted = 0
+        self._guesser = guesser
+        self._guess_share = guess_share
         self._acceptance = Acceptance()
         self._costs = PassCosts()
         self._credit_s: dict[Kind, float] = {"trial": 0.0, "draft": 0.0}
+        self._n_draft_before = 1  # the prompt: its batch makes the next pass slower as a draft does
+        self._offers: dict[int, list[Offer]] = {}
+        # Of the draft that is being run: how its batch was chosen, and the match it stood behind.
         self._kind: Kind = "draft"
         self._match = 0
-        self._n_draft_before = 0
-        self._offers: dict[int, list[Offer]] = {}
+        self._guess_times: deque[float] = deque(maxlen=N_TIMES)
 
     def prefilled(self, seconds: float) -> None:
         """The prompt took this long."""
@@ -222,61 +252,70 @@ class Drafter:
         if n_max < 1 or self._costs.single is None:
             return []
         at, match = self.index.find()
-        if match == 0:
+        found = self._best_offer(match, n_max) if match else None
+        guessed = self._best_offer(GUESSED, n_max) if self._guesser is not None else None
+        if guessed is not None and (found is None or guessed.saved_s > found.saved_s):
+            assert self._guesser is not None
+            self._kind, self._match = guessed.kind, GUESSED
+            return self._guesser.guess(self.index.tokens, guessed.length)
+        if found is None:
             return []
-        n_draft = self._best_length(match, n_max)
-        if n_draft == 0:
-            return []
-        self._match = match
-        return self._behind(at, n_draft)
+        self._kind, self._match = found.kind, match
+        return self._behind(at, found.length)
 
-    def passed(self, n_draft: int, n_accepted: int, seconds: float) -> None:
-        """A pass with the due token and n_draft more has taken this long."""
+    def passed(self, n_draft: int, n_accepted: int, pass_s: float, draft_s: float = 0.0) -> None:
+        """A pass with the due token and n_draft more has taken pass_s, making the draft draft_s."""
         is_after_draft = self._n_draft_before > 0
         self._n_draft_before = n_draft
         for kind in self._credit_s:
-            self._credit_s[kind] += LOSS_SHARE * seconds
+            self._credit_s[kind] += LOSS_SHARE * pass_s
         single = self._costs.single
         if n_draft == 0 and not is_after_draft:
-            if self._costs.learn(1, seconds):
+            if self._costs.learn(1, pass_s):
                 self._offers.clear()
             return
         self._offers.clear()
-        self._costs.learn(n_draft + 1 if n_draft else AFTER_DRAFT, seconds)
+        self._costs.learn(n_draft + 1 if n_draft else AFTER_DRAFT, pass_s)
         if single is not None:
-            self._credit_s[self._kind] += (n_accepted + 1) * single - seconds
+            self._credit_s[self._kind] += (n_accepted + 1) * single - pass_s - draft_s
         if n_draft:
             self.drafted += n_draft
             self.accepted += n_accepted
             self._acceptance.learn(self._match, n_draft, n_accepted)
+            if self._match == GUESSED:
+                self._guess_times.append(draft_s / n_draft)
 
-    def _best_length(self, match: int, n_max: int) -> int:
-        """The draft length that saves the most seconds, among those that may turn out useless."""
+    def _best_offer(self, match: int, n_max: int) -> Offer | None:
+        """The draft that saves the most seconds, among those that may turn out useless."""
         offers = self._offers.get(match)
         if offers is None:
             offers = self._offers[match] = self._worthwhile(match)
-        for length, risk_s, kind in offers:
-            if risk_s <= self._credit_s[kind] and length <= n_max:
-                self._kind = kind
-                return length
-        return 0
+        for offer in offers:
+            if offer.risk_s <= self._credit_s[offer.kind] and offer.length <= n_max:
+                return offer
+        return None
 
     def _worthwhile(self, match: int) -> list[Offer]:
-        """Draft lengths that are expected to save time, the best first."""
+        """Drafts that are expected to save time, the best first."""
         single = self._costs.single
         assert single is not None
-        offers: list[tuple[float, Offer]] = []
+        each_s = self._guess_s(single) if match == GUESSED else 0.0
+        offers: list[Offer] = []
         expected, chance, length = 1.0, 1.0, 0
         for n_batch, likely, worst in self._costs.table():
             while length < n_batch - 1:
-                chance *= self._acceptance.chance(match + length)
+                chance *= self._acceptance.chance(match if match == GUESSED else match + length)
                 expected += chance
                 length += 1
-            saved = expected * single - likely
-            if saved > 0:
+            gain_s = expected * single - length * each_s
+            if gain_s > likely:
                 kind: Kind = "draft" if worst == likely else "trial"
-                offers.append((saved, Offer(length, worst - single, kind)))
-        return [offer for _, offer in sorted(offers, reverse=True)]
+                offers.append(Offer(gain_s - likely, length, max(0.0, worst - gain_s), kind))
+        return sorted(offers, reverse=True)
+
+    def _guess_s(self, single: float) -> float:
+        times = sorted(self._guess_times)
+        return times[len(times) // 2] if times else self._guess_share * single
 
     def _behind(self, at: int, n: int) -> list[int]:
         """The n tokens from index `at` on; where the text ends they repeat."""

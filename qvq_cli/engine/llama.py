@@ -1,4 +1,4 @@
-"""llama.cpp through its C API: one model, one mmproj, one conversation in the KV cache.
+"""llama.cpp through its C API: one model, one mmproj, one prompt in the KV cache.
 
 Drives llama_cpp.llama_cpp and llama_cpp.mtmd_cpp, not llama_cpp.Llama and its chat handlers: those
 take M-RoPE positions for KV cells, force a repeat penalty, encode a picture again on every call and
@@ -9,16 +9,28 @@ It crashes when llama.cpp does. `process.WorkerEngine` runs it in a process of i
 """
 
 import ctypes
+import mmap
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from qvq_cli.engine.chains import Chains, Machinery
+from qvq_cli.engine.draft_model import DraftModel
 from qvq_cli.engine.drafts import BREAK, Drafter
-from qvq_cli.engine.llama_library import Backends, import_llama_cpp
+from qvq_cli.engine.layout import Pictures, TextStretch, split_behind_pictures
+from qvq_cli.engine.llama_library import (
+    Backends,
+    LlamaLog,
+    build_stamp,
+    import_llama_cpp,
+    load_error,
+    progress_callback,
+)
+from qvq_cli.engine.prefill_cache import PrefillCache, SavedPrompt
 from qvq_cli.engine.protocol import (
+    N_BATCH,
     N_UBATCH,
     Bitmap,
     Device,
@@ -30,19 +42,24 @@ from qvq_cli.engine.protocol import (
     Prefilled,
     PromptPart,
     Reserve,
+    Round,
     Sampling,
+    TextPart,
 )
-from qvq_cli.errors import (
-    DoesNotFitError,
-    EngineDiedError,
-    GgufError,
-    PromptError,
-)
+from qvq_cli.engine.sampler import make_sampler
+from qvq_cli.engine.vision import PictureFrame, Vision
+from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
 
-N_BATCH = 2048
-N_PENALTY = 64
-"""Tokens that --repeat-penalty looks back on; llama.cpp's own default."""
-GGML_LOG_WARN, GGML_LOG_CONT = 3, 5
+
+class _Head(NamedTuple):
+    """How the prompt up to its last picture got into the KV cache, and what stands behind it."""
+
+    after: tuple[int, ...]
+    image_tokens: tuple[int, ...]
+    image_s: float = 0.0
+    load_s: float = 0.0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 class LlamaEngine:
@@ -51,24 +68,28 @@ class LlamaEngine:
     Args:
         verbose: pass llama.cpp's log on to stderr; otherwise only its last warnings are kept, to
             explain a failure.
+
+    on_reuse, when it is set before load, is told every file of the cache before it is used.
     """
+
+    on_reuse: Callable[[Path], None] | None = None
 
     def __init__(self, *, verbose: bool = False) -> None:
         self._lib, self._mtmd = import_llama_cpp()
-        self._log_tail: deque[str] = deque(maxlen=20)
-        self._verbose = verbose
+        self._log = LlamaLog(self._lib, self._mtmd, verbose=verbose)
         self._callbacks: list[Any] = []  # ctypes callbacks live as long as C may call them
-        self._set_log()
         self._lib.llama_backend_init()
         self._backends = Backends(Path(self._lib._base_path))
         self._model: Any = None
-        self._vision: Any = None
         self._ctx: Any = None
         self._sampler: Any = None
         self._batch: Any = None
+        self._chains: Chains | None = None
         self._pieces: dict[int, Piece] = {}
         self._n_tokens = 0
         self._n_pos = 0
+        # Of each picture of the prompt its place and float32 embeddings, where they are kept.
+        self._seen: list[tuple[PictureFrame, ctypes.Array[ctypes.c_float]]] = []
         # Every text token from the prompt's last one on; the KV cache holds them all but a pending
         # one, and while a pass is being read, the rest of its draft.
         self._history: list[int] = []
@@ -77,7 +98,10 @@ class LlamaEngine:
         self._drafter = Drafter()
         self._draft: list[int] = []
         self._row = -1
+        self._draft_s = self._pass_began_s = 0.0
         self._pass_s: float | None = None
+        self._draft_model: DraftModel | None = None
+        self._guess_share = 0.0
 
     def devices(self) -> tuple[Device, ...]:
         """See Engine.devices."""
@@ -92,83 +116,59 @@ class LlamaEngine:
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
         started = time.perf_counter()
-        sizes = [Path(path).stat().st_size for path in (spec.model_path, spec.mmproj_path)]
-        model_share = sizes[0] / max(sum(sizes), 1)
+        paths = [spec.model_path, spec.mmproj_path, *([spec.draft_path] if spec.draft_path else [])]
+        n_model, n_mmproj, n_draft = [*(Path(path).stat().st_size for path in paths), 0][:3]
+        n_all = max(n_model + n_mmproj + n_draft, 1)
+        self._text_share = (n_model + n_draft) / n_all
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
-        self._load_model(spec, lambda share: on_progress("load", share * model_share))
-        self._load_vision(
-            spec, lambda share: on_progress("load", model_share + share * (1 - model_share))
+        stamp = build_stamp(Path(self._lib._base_path), self.system_info())
+        self._cache = PrefillCache(spec, stamp, self.on_reuse)
+        self._model = self._load_model(
+            spec.model_path,
+            spec.n_gpu_layers,
+            spec,
+            lambda share: on_progress("load", share * n_model / n_all),
         )
+        self._vision = Vision(self._lib, self._mtmd, self._model, spec, self._log.last_words)
+        self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
+        if spec.draft_path:
+            n_layers = -1 if spec.draft_on_gpu else 0
+            model = self._load_model(
+                spec.draft_path,
+                n_layers,
+                spec,
+                lambda share: on_progress("load", (n_model + share * n_draft) / n_all),
+            )
+            name = Path(spec.draft_path).name
+            self._draft_model = DraftModel(self._lib, model, self._vocab, name)
+            self._guess_share = n_draft / max(n_model, 1)
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
             load_s=time.perf_counter() - started,
         )
 
-    def _load_model(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
+    def _load_model(
+        self, path: str, n_gpu_layers: int, spec: LoadSpec, report: Callable[[float], None]
+    ) -> Any:
         params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = spec.n_gpu_layers
+        params.n_gpu_layers = n_gpu_layers
         params.use_extra_bufts = spec.repack
-        if spec.repack and spec.n_gpu_layers == 0:
+        if spec.repack and n_gpu_layers == 0:
             # Mapped weights would stay in memory beside their rewritten copies.
             params.load_mode = self._lib.LLAMA_LOAD_MODE_NONE
-        params.progress_callback = self._progress_callback(
-            self._lib.llama_progress_callback, report
-        )
+        callback = progress_callback(self._lib.llama_progress_callback, report)
+        self._callbacks.append(callback)
+        params.progress_callback = callback
         if spec.device is not None:
             handle = None if spec.device == "none" else self._backends.handle(spec.device)
             self._device_list = (ctypes.c_void_p * 2)(handle, None)
             params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
-        self._model = self._lib.llama_model_load_from_file(os.fsencode(spec.model_path), params)
-        if not self._model:
-            raise self._load_error(spec.model_path)
-
-    def _load_vision(self, spec: LoadSpec, report: Callable[[float], None]) -> None:
-        params = self._mtmd.mtmd_context_params_default()
-        params.use_gpu = spec.vision_on_gpu
-        params.print_timings = False
-        params.n_threads = spec.n_threads
-        params.warmup = False  # llama.cpp then makes the compute buffers for the real picture
-        params.image_min_tokens = 1  # our bitmaps come at their final size: nothing to resize
-        params.image_max_tokens = 1 << 20
-        params.progress_callback = self._progress_callback(
-            self._mtmd.mtmd_progress_callback, report
-        )
-        self._vision = self._mtmd.mtmd_init_from_file(
-            os.fsencode(spec.mmproj_path), self._model, params
-        )
-        if not self._vision or not self._mtmd.mtmd_support_vision(self._vision):
-            raise self._load_error(spec.mmproj_path)
-
-    def _progress_callback(self, prototype: Any, report: Callable[[float], None]) -> Any:
-        last = -1.0
-
-        def on_progress(share: float, _: object) -> bool:
-            nonlocal last
-            if share - last >= 0.01 or share >= 1.0:
-                last = share
-                report(share)
-            return True
-
-        callback = prototype(on_progress)
-        self._callbacks.append(callback)
-        return callback
-
-    def _load_error(self, path: str) -> GgufError | DoesNotFitError:
-        reason = self._last_words()
-        if any(word in reason.lower() for word in ("allocate", "out of memory", "bad_alloc")):
-            return DoesNotFitError(
-                f"there is not enough memory to load {path}: {reason}",
-                hint="try a smaller quant, or fewer --n-gpu-layers",
-                reference="load-out-of-memory",
-            )
-        return GgufError(
-            f"llama.cpp can't load {path}: {reason}",
-            hint="run again with --verbose to see its whole log; download the file again if it may "
-            "be damaged",
-            reference="model-refused",
-        )
+        model = self._lib.llama_model_load_from_file(os.fsencode(path), params)
+        if not model:
+            raise load_error(path, self._log.last_words())
+        return model
 
     # prefill
 
@@ -178,47 +178,120 @@ class LlamaEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         self._sampling = sampling
-        chunks = self._tokenize(parts)
-        try:
-            n_prompt = self._mtmd.mtmd_helper_get_n_tokens(chunks)
-            self._make_context(n_prompt, reserve)
-            return self._run_prompt(chunks, n_prompt, on_progress)
-        finally:
-            self._mtmd.mtmd_input_chunks_free(chunks)
+        self._seen = []
+        head, tail = split_behind_pictures(parts)
+        question = self._tokenize_parts(tail)
+        started = time.perf_counter()
+        read = self._restore_head(head, len(question), reserve)
+        if read is None:
+            read = self._read_head(head, len(question), reserve, on_progress, keep_pictures)
+        elif keep_pictures:
+            self._find_pictures(head)
+        rest = [*read.after, *question]
+        self._prefill_text(rest, self._n_tokens + len(rest), on_progress, is_last=True)
+        if self._draft_model is not None:
+            self._draft_model.read(self._drafter.index.tokens)
+        on_progress("prefill", 1.0)
+        self._drafter.prefilled(time.perf_counter() - started - read.load_s)
+        self._new_sampler()
+        return Prefilled(
+            n_tokens=self._n_tokens,
+            n_pos=self._n_pos,
+            n_ctx=self._fork(reserve.n_chains),
+            image_tokens=read.image_tokens,
+            image_s=read.image_s,
+            prefill_s=time.perf_counter() - started - read.image_s - read.load_s,
+            load_s=read.load_s,
+            cached_tokens=read.cached_tokens,
+            cached_images=read.cached_images,
+        )
 
-    def _tokenize(self, parts: Sequence[PromptPart]) -> Any:
-        mtmd = self._mtmd
-        bitmaps: list[Any] = []
-        keep: list[Any] = []
-        array = (ctypes.POINTER(mtmd.mtmd_input_part) * len(parts))()
-        for i, part in enumerate(parts):
-            c_part = mtmd.mtmd_input_part()
-            if isinstance(part, Bitmap):
-                rgb = (ctypes.c_uint8 * len(part.rgb)).from_buffer_copy(part.rgb)
-                bitmap = mtmd.mtmd_bitmap_init(part.width_px, part.height_px, rgb)
-                bitmaps.append(bitmap)
-                c_part.bitmap = bitmap
-            else:
-                data = part.text.encode("utf-8", "replace")
-                text = mtmd.mtmd_input_text(data, len(data), False, part.parse_special)
-                keep += [data, text]
-                c_part.text = ctypes.pointer(text)
-            keep.append(c_part)
-            array[i] = ctypes.pointer(c_part)
-        chunks = mtmd.mtmd_input_chunks_init()
-        status = mtmd.mtmd_tokenize_from_parts(self._vision, chunks, array, len(parts), False)
-        for bitmap in bitmaps:
-            mtmd.mtmd_bitmap_free(bitmap)
-        if status != 0:
-            mtmd.mtmd_input_chunks_free(chunks)
-            raise EngineDiedError(
-                f"llama.cpp could not tokenize the prompt (status {status}): {self._last_words()}",
-                reference="tokenize-failed",
+    def _restore_head(
+        self, head: Sequence[PromptPart], n_question: int, reserve: Reserve
+    ) -> _Head | None:
+        """Take the KV cache after the last picture from the prefill cache, if it is there."""
+        saved = self._cache.find_prompt(head)
+        if saved is None:
+            return None
+        self._make_context(saved.n_tokens + len(saved.after) + n_question, reserve)
+        state = (ctypes.c_uint8 * saved.state.nbytes).from_buffer(saved.state)
+        if not self._lib.llama_state_seq_set_data(self._ctx, state, saved.state.nbytes, 0):
+            self._cache.drop_prompt(head)
+            return None
+        self._n_tokens, self._n_pos = saved.n_tokens, saved.n_pos
+        self._drafter.index.tokens += saved.text
+        return _Head(
+            saved.after,
+            saved.image_tokens,
+            cached_tokens=saved.n_tokens,
+            cached_images=len(saved.image_tokens),
+        )
+
+    def _read_head(
+        self,
+        head: Sequence[PromptPart],
+        n_question: int,
+        reserve: Reserve,
+        on_progress: OnProgress,
+        keep_pictures: bool,
+    ) -> _Head:
+        """Run the prompt up to its last picture, and keep what that cost."""
+        share, loaded_s, image_s = self._text_share, self._vision.load_s, 0.0
+        layout = self._pictures.lay_out(
+            head, lambda done: on_progress("load", share + done * (1 - share))
+        )
+        n_pictures, image_tokens = len(layout.pictures), list[int]()
+        try:
+            n_prompt = layout.n_tokens + n_question
+            self._make_context(n_prompt, reserve)
+            for stretch in layout.stretches:
+                if isinstance(stretch, TextStretch):
+                    self._prefill_text(stretch.tokens, n_prompt, on_progress)
+                    continue
+                on_progress("image", len(image_tokens) / n_pictures)
+                before = time.perf_counter()
+                embd = self._pictures.embeddings(stretch)
+                image_s += time.perf_counter() - before
+                if keep_pictures:
+                    self._keep_picture(stretch.frame, embd)
+                self._drafter.index.tokens.append(BREAK)
+                self._prefill_picture(stretch.frame, embd, n_prompt, on_progress)
+                image_tokens.append(stretch.n_tokens)
+        finally:
+            self._pictures.release(layout)
+        read = _Head(
+            after=layout.after,
+            image_tokens=tuple(image_tokens),
+            image_s=image_s,
+            load_s=self._vision.load_s - loaded_s,
+            cached_images=sum(each.saved is not None for each in layout.pictures),
+        )
+        if image_tokens:
+            self._keep_head(head, read)
+        return read
+
+    def _keep_head(self, head: Sequence[PromptPart], read: _Head) -> None:
+        n_bytes = self._lib.llama_state_seq_get_size(self._ctx, 0)
+        if not self._cache.keeps(n_bytes):
+            return
+        # Pages that the copy touches first: nothing is filled with zeros beforehand.
+        memory = mmap.mmap(-1, n_bytes)
+        state = (ctypes.c_uint8 * n_bytes).from_buffer(memory)
+        if self._lib.llama_state_seq_get_data(self._ctx, state, n_bytes, 0) == n_bytes:
+            saved = SavedPrompt(
+                text=tuple(self._drafter.index.tokens),
+                after=read.after,
+                n_tokens=self._n_tokens,
+                n_pos=self._n_pos,
+                image_tokens=read.image_tokens,
+                state=memoryview(memory),
             )
-        return chunks
+            self._cache.keep_prompt(head, saved)
 
     def _make_context(self, n_prompt: int, reserve: Reserve) -> None:
         n_ctx_train = self._lib.llama_model_n_ctx_train(self._model)
@@ -229,12 +302,17 @@ class LlamaEngine:
                 hint="use fewer pictures, a smaller --image-tokens-max or a shorter question",
             )
         n_ctx = min(n_prompt + reserve.n_max, n_ctx_train)
+        n_chains = reserve.n_chains
+        if n_chains > 1:
+            # The prompt's cells are shared, but for its last token: see chains.py.
+            n_ctx += (n_chains - 1) * (n_ctx - n_prompt) + n_chains
         self._free_context()
         params = self._lib.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = N_BATCH
         params.n_ubatch = N_UBATCH
-        params.n_seq_max = 1
+        params.n_seq_max = n_chains
+        params.kv_unified = n_chains > 1
         params.n_threads = self._n_threads
         params.n_threads_batch = self._n_threads
         params.no_perf = True
@@ -246,7 +324,7 @@ class LlamaEngine:
         if not self._ctx:
             raise DoesNotFitError(
                 f"llama.cpp could not make room for a context of {n_ctx} tokens: "
-                f"{self._last_words()}",
+                f"{self._log.last_words()}",
                 hint="use a smaller --max-thinking or --image-tokens-max, or fewer --n-gpu-layers",
                 reference="context-out-of-memory",
             )
@@ -254,83 +332,62 @@ class LlamaEngine:
         self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
         self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
-        self._drafter = Drafter()
+        self._drafter = Drafter(self._draft_model, self._guess_share)
+        if self._draft_model is not None:
+            self._draft_model.start(self._n_ctx, self._n_threads)
         self._draft = []
         self._pass_s = None
 
-    def _run_prompt(self, chunks: Any, n_prompt: int, on_progress: OnProgress) -> Prefilled:
-        mtmd = self._mtmd
-        count = mtmd.mtmd_input_chunks_size(chunks)
-        items = [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(count)]
-        is_image = [
-            mtmd.mtmd_input_chunk_get_type(item) == mtmd.MTMD_INPUT_CHUNK_TYPE_IMAGE
-            for item in items
-        ]
-        image_tokens: list[int] = []
-        image_s = 0.0
-        started = time.perf_counter()
-        for i, item in enumerate(items):
-            if is_image[i]:
-                on_progress("image", len(image_tokens) / sum(is_image))
-                before = time.perf_counter()
-                embd = self._encode_image(item)
-                image_s += time.perf_counter() - before
-                image_tokens.append(mtmd.mtmd_input_chunk_get_n_tokens(item))
-                self._drafter.index.tokens.append(BREAK)
-                self._prefill_image(item, embd, n_prompt, on_progress)
-            else:
-                self._prefill_text(self._text_tokens(item), i == count - 1, n_prompt, on_progress)
-        on_progress("prefill", 1.0)
-        self._drafter.prefilled(time.perf_counter() - started)
-        self._new_sampler()
-        return Prefilled(
-            n_tokens=self._n_tokens,
-            n_pos=self._n_pos,
-            n_ctx=self._n_ctx,
-            image_tokens=tuple(image_tokens),
-            image_s=image_s,
-            prefill_s=time.perf_counter() - started - image_s,
-        )
+    def _find_pictures(self, head: Sequence[PromptPart]) -> None:
+        """Keep the embeddings of pictures whose cells came from the cache."""
+        bitmaps = [part for part in head if isinstance(part, Bitmap)]
+        layout = self._pictures.lay_out(bitmaps, lambda _: None)
+        try:
+            for picture in layout.pictures:
+                self._keep_picture(picture.frame, self._pictures.embeddings(picture))
+        finally:
+            self._pictures.release(layout)
 
-    def _text_tokens(self, chunk: Any) -> list[int]:
-        n = ctypes.c_size_t()
-        tokens = self._mtmd.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(n))
-        return list(tokens[: n.value])
+    def _keep_picture(self, frame: PictureFrame, embd: Any) -> None:
+        copy = type(embd)()
+        ctypes.memmove(copy, embd, ctypes.sizeof(copy))
+        self._seen.append((frame, copy))
 
-    def _encode_image(self, chunk: Any) -> Any:
-        status = self._mtmd.mtmd_encode_chunk(self._vision, chunk)
-        if status != 0:
-            raise EngineDiedError(
-                f"llama.cpp could not encode the picture (status {status}): {self._last_words()}",
-                hint="try a smaller --image-tokens-max",
-                reference="image-encode-failed",
-            )
-        return self._mtmd.mtmd_get_output_embd(self._vision)
+    def _prefill_picture(
+        self, frame: PictureFrame, embd: Any, n_prompt: int, on_progress: OnProgress
+    ) -> None:
+        """Run a picture's embeddings: one position in time, its patches' rows and columns in space.
 
-    def _prefill_image(self, chunk: Any, embd: Any, n_prompt: int, on_progress: OnProgress) -> None:
-        def on_batch(view: Any, _: object) -> int:
-            self._n_tokens += view.contents.n_tokens
-            on_progress("prefill", self._n_tokens / n_prompt)
-            return 0
-
-        new_n_pos = self._lib.llama_pos(0)
-        status = self._mtmd.mtmd_helper_decode_image_chunk(
-            self._vision,
-            self._ctx,
-            chunk,
-            embd,
-            self._n_pos,
-            0,
-            N_BATCH,
-            ctypes.byref(new_n_pos),
-            self._mtmd.mtmd_helper_post_decode_callback(on_batch),
-            None,
-        )
-        self._check_decode(status)
-        self._n_pos = new_n_pos.value
+        Source: mtmd_helper_decode_image_chunk, which wants the mmproj loaded for no more than to
+        ask whether the model uses M-RoPE; all that this program runs do.
+        """
+        lib, n_embd = self._lib, self._lib.llama_model_n_embd_inp(self._model)
+        n_image, width = frame.grid.image_tokens, frame.grid.w
+        batch = lib.llama_batch_ext_init(self._ctx)
+        row = lib.llama_embd(n_rows=1, n_embd=n_embd)
+        position = (lib.llama_pos * 4)()
+        address = ctypes.addressof(embd)
+        try:
+            for start in range(0, n_image, N_BATCH):
+                lib.llama_batch_ext_clear(batch)
+                for i in range(start, min(start + N_BATCH, n_image)):
+                    at = ctypes.c_void_p(address + i * n_embd * ctypes.sizeof(ctypes.c_float))
+                    row.data = ctypes.cast(at, ctypes.POINTER(ctypes.c_float))
+                    index = lib.llama_batch_ext_add_embd(batch, 0, row)
+                    y, x = divmod(i, width)
+                    position[:] = (self._n_pos, self._n_pos + y, self._n_pos + x, 0)
+                    lib.llama_batch_ext_set_pos(batch, index, position)
+                self._check_decode(
+                    lib.llama_process(self._ctx, lib.LLAMA_PROCESS_TYPE_DECODE, batch)
+                )
+                self._n_tokens += min(N_BATCH, n_image - start)
+                on_progress("prefill", self._n_tokens / n_prompt)
+        finally:
+            lib.llama_batch_ext_free(batch)
+        self._n_pos += frame.n_pos
 
     def _prefill_text(
-        self, tokens: list[int], is_last: bool, n_prompt: int, on_progress: OnProgress
+        self, tokens: list[int], n_prompt: int, on_progress: OnProgress, *, is_last: bool = False
     ) -> None:
         for start in range(0, len(tokens), N_BATCH):
             part = tokens[start : start + N_BATCH]
@@ -342,6 +399,31 @@ class LlamaEngine:
             self._history = tokens[-1:]
             self._pending = None
             self._row = -1
+
+    def _fork(self, n_chains: int) -> int:
+        """Begin as many chains behind the prompt. Returns: the cells for it and one chain."""
+        if n_chains == 1:
+            return self._n_ctx
+        n_free = self._n_ctx - self._n_tokens - n_chains
+        n_ctx_train = int(self._lib.llama_model_n_ctx_train(self._model))
+        n_ctx = min(self._n_tokens + n_free // n_chains, n_ctx_train)
+        self._chains = Chains(
+            Machinery(
+                self._lib,
+                self._ctx,
+                self._vocab,
+                self._batch,
+                run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, self._batch)),
+                piece=lambda token: self._pieces.get(token) or self._piece(token),
+            ),
+            self._sampling,
+            n_chains=n_chains,
+            n_ctx=n_ctx,
+            n_tokens=self._n_tokens,
+            n_pos=self._n_pos,
+            last_token=self._history[-1],
+        )
+        return n_ctx
 
     # decode
 
@@ -357,11 +439,10 @@ class LlamaEngine:
             if self._pending is None:
                 token = sample(sampler, ctx, self._row)
             else:
-                began_s = time.perf_counter()
                 if not self._run_pass(n_left - 1):
                     return
                 token = sample(sampler, ctx, 0)
-                self._pass_s = time.perf_counter() - began_s
+                self._pass_s = time.perf_counter() - self._pass_began_s
             if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
                 self._row += 1
             else:
@@ -377,6 +458,11 @@ class LlamaEngine:
             text.append(token)
             yield piece
 
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        """See Engine.decode_chains. Never runs ahead."""
+        assert self._chains is not None
+        return self._chains.decode(chains, n_rounds)
+
     def _run_pass(self, n_draft_max: int) -> bool:
         """Run the pending token with a draft behind it. Returns: False when no cell is free."""
         assert self._pending is not None
@@ -384,7 +470,10 @@ class LlamaEngine:
         if n_free < 1:
             return False
         self._settle()
+        began_s = time.perf_counter()
         self._draft = self._drafter.propose(min(n_draft_max, n_free - 1)) if self._drafts else []
+        self._pass_began_s = time.perf_counter()
+        self._draft_s = self._pass_began_s - began_s
         self._decode_tokens([self._pending, *self._draft], n_logits=len(self._draft) + 1)
         self._pending = None
         self._row = 0
@@ -400,30 +489,64 @@ class LlamaEngine:
             self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos - n_wrong, -1)
             self._n_pos -= n_wrong
             self._n_tokens -= n_wrong
-        self._drafter.passed(n_draft, n_accepted, self._pass_s)
+        self._drafter.passed(n_draft, n_accepted, self._pass_s, self._draft_s)
         self._draft = []
         self._pass_s = None
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
         self._settle()
         tokens = self._tokenize_text(text, parse_special)
+        if self._chains is not None:
+            self._chains.append(chain, tokens)
+            return len(tokens)
         pending = [] if self._pending is None else [self._pending]
         if self._n_tokens + len(pending) + len(tokens) > self._n_ctx:
             raise PromptError("no room is left in the context for the conclusion")
-        self._decode_tokens(pending + tokens, n_logits=1)
+        self._decode_text(pending, tokens, n_logits=1)
         self._pending = None
         self._row = -1
-        self._history += tokens
-        self._drafter.index.tokens += tokens
         self._new_sampler()
         return len(tokens)
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        if not self._seen:
+            raise PromptError("there is no picture to look at again")
+        self._settle()
+        pending = [] if self._pending is None else [self._pending]
+        tokens = self._tokenize_text(before, False)
+        last = self._tokenize_text(after, False)
+        n = len(tokens) + len(last)
+        n += sum(frame.n_tokens for frame, _ in self._seen)
+        if self._n_tokens + len(pending) + n > self._n_ctx:
+            raise PromptError("no room is left in the context to look at the picture again")
+        for frame, embd in self._seen:
+            self._decode_text(pending, [*tokens, *frame.before])
+            self._drafter.index.tokens.append(BREAK)
+            self._prefill_picture(frame, embd, self._n_ctx, lambda *_: None)
+            pending, tokens = [], list(frame.after)
+        self._decode_text([], [*tokens, *last], n_logits=1)
+        self._pending = None
+        self._row = -1
+        self._new_sampler()
+        return n
+
+    def _decode_text(self, pending: list[int], tokens: list[int], *, n_logits: int = 0) -> None:
+        """Run text behind the token that waited, and remember it as said."""
+        self._decode_tokens(pending + tokens, n_logits=n_logits)
+        self._history += tokens
+        self._drafter.index.tokens += tokens
 
     def rewind(self, n_drop: int) -> None:
         """Forget the last n_drop decoded tokens: the KV cache ends with the one before them.
 
-        The logits went with them, so the last token kept is run again by what comes next.
+        The logits went with them, so the last token kept is run again by what comes next. With
+        several chains, n_drop counts rounds.
         """
+        if self._chains is not None:
+            self._chains.rewind(n_drop)
+            return
         self._settle()
         if n_drop <= 0:
             return
@@ -446,14 +569,25 @@ class LlamaEngine:
 
     def close(self) -> None:
         """See Engine.close."""
+        self.settle()
         self._free_context()
-        if self._vision:
-            self._mtmd.mtmd_free(self._vision)
+        if self._draft_model is not None:
+            self._draft_model.close()
+        self._draft_model = None
         if self._model:
+            self._vision.close()
             self._lib.llama_model_free(self._model)
-        self._vision = self._model = None
+        self._model = None
+
+    def settle(self, timeout_s: float | None = None) -> None:
+        """Wait until what the cache is to keep is on disk. Safe from any thread."""
+        if self._model:
+            self._cache.settle(timeout_s)
 
     def _free_context(self) -> None:
+        if self._chains is not None:
+            self._chains.close()
+            self._chains = None
         if self._sampler:
             self._lib.llama_sampler_free(self._sampler)
         if self._batch is not None:
@@ -480,13 +614,18 @@ class LlamaEngine:
     def _check_decode(self, status: int) -> None:
         if status != 0:
             raise EngineDiedError(
-                f"llama.cpp stopped computing (status {status}): {self._last_words()}",
+                f"llama.cpp stopped computing (status {status}): {self._log.last_words()}",
                 hint="run again with --verbose to see its whole log",
                 reference="decode-failed",
             )
 
+    def _tokenize_parts(self, parts: Sequence[PromptPart]) -> list[int]:
+        """The tokens of text parts, each by itself, as mtmd_tokenize_from_parts does it."""
+        texts = [part for part in parts if isinstance(part, TextPart)]
+        return [t for part in texts for t in self._tokenize_text(part.text, part.parse_special)]
+
     def _tokenize_text(self, text: str, parse_special: bool) -> list[int]:
-        data = text.encode()
+        data = text.encode("utf-8", "replace")
         tokens = (ctypes.c_int32 * (len(data) + 8))()
         n = self._lib.llama_tokenize(
             self._vocab, data, len(data), tokens, len(tokens), False, parse_special
@@ -505,61 +644,7 @@ class LlamaEngine:
         return piece
 
     def _new_sampler(self) -> None:
-        """A fresh sampler chain, ordered as llama.cpp does; depends on seed and history only."""
-        lib, sampling = self._lib, self._sampling
+        """A fresh sampler chain; depends on seed and history only."""
         if self._sampler:
-            lib.llama_sampler_free(self._sampler)
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        steps = []
-        if sampling.repeat_penalty != 1.0:
-            steps.append(
-                lib.llama_sampler_init_penalties(
-                    lib.llama_vocab_n_tokens(self._vocab),
-                    N_PENALTY,
-                    sampling.repeat_penalty,
-                    0.0,
-                    0.0,
-                )
-            )
-        if sampling.temperature <= 0:
-            steps.append(lib.llama_sampler_init_greedy())
-        else:
-            if sampling.top_k > 0:
-                steps.append(lib.llama_sampler_init_top_k(sampling.top_k))
-            if sampling.top_p < 1.0:
-                steps.append(lib.llama_sampler_init_top_p(sampling.top_p, 1))
-            if sampling.min_p > 0.0:
-                steps.append(lib.llama_sampler_init_min_p(sampling.min_p, 1))
-            steps.append(lib.llama_sampler_init_temp(sampling.temperature))
-            n_said = len(self._history) - 1
-            steps.append(
-                lib.llama_sampler_init_dist((sampling.seed + 0x9E3779B1 * n_said) & 0xFFFFFFFF)
-            )
-        for step in steps:
-            lib.llama_sampler_chain_add(chain, step)
-        for token in self._history[1:][-N_PENALTY:]:
-            lib.llama_sampler_accept(chain, token)
-        self._sampler = chain
-
-    # log
-
-    def _set_log(self) -> None:
-        state = {"level": 0}
-
-        def on_log(level: int, text: bytes, _: object) -> None:
-            if level != GGML_LOG_CONT:
-                state["level"] = level
-            if self._verbose:
-                os.write(2, text)
-            if state["level"] >= GGML_LOG_WARN:
-                self._log_tail.append(text.decode("utf-8", "replace"))
-
-        callback = self._lib.llama_log_callback(on_log)
-        self._callbacks.append(callback)
-        self._lib.llama_log_set(callback, None)
-        self._mtmd.mtmd_helper_log_set(callback, None)
-
-    def _last_words(self) -> str:
-        """llama.cpp's last errors in one line, the oldest first: the first is usually the cause."""
-        lines = "".join(self._log_tail).splitlines()
-        return " / ".join(line.strip() for line in lines[-4:] if line.strip()) or "no reason given"
+            self._lib.llama_sampler_free(self._sampler)
+        self._sampler = make_sampler(self._lib, self._vocab, self._sampling, self._history)

@@ -3,16 +3,21 @@
 import ctypes
 import importlib.machinery
 import importlib.util
+import os
 import sys
 import types
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qvq_cli.engine.protocol import Device
-from qvq_cli.errors import UnavailableError
+from qvq_cli.errors import DoesNotFitError, GgufError, UnavailableError
 
 # enum ggml_backend_dev_type, ggml-backend.h: a GPU of its own, or one that shares the RAM.
 GPU_TYPES = (1, 2)
+# enum ggml_log_level, ggml.h.
+_GGML_LOG_WARN, _GGML_LOG_CONT = 3, 5
 
 
 def import_llama_cpp() -> tuple[Any, Any]:
@@ -34,6 +39,7 @@ def import_llama_cpp() -> tuple[Any, Any]:
         package = types.ModuleType("llama_cpp")
         package.__path__ = list(spec.submodule_search_locations)
         package.__spec__ = importlib.machinery.ModuleSpec("llama_cpp", None, is_package=True)
+        package.__spec__.submodule_search_locations = package.__path__  # build.py asks for it
         sys.modules["llama_cpp"] = package
     try:
         from llama_cpp import llama_cpp, mtmd_cpp
@@ -44,6 +50,75 @@ def import_llama_cpp() -> tuple[Any, Any]:
             reference="llama-cpp-broken",
         ) from error
     return llama_cpp, mtmd_cpp
+
+
+def build_stamp(folder: Path, system_info: str) -> str:
+    """What names this very llama.cpp: its libraries' sizes and times, and what it uses here.
+
+    A version number would not do: the same version compiled for another processor rounds its sums
+    otherwise.
+    """
+    stamps = []
+    for path in sorted(folder.iterdir()):
+        found = path.stat()
+        stamps.append(f"{path.name} {found.st_size} {found.st_mtime_ns}")
+    return "\n".join([system_info, *stamps])
+
+
+def progress_callback(prototype: Any, report: Callable[[float], None]) -> Any:
+    """A C callback for loading that reports each hundredth. Keep it as long as C may call it."""
+    last = -1.0
+
+    def on_progress(share: float, _: object) -> bool:
+        nonlocal last
+        if share - last >= 0.01 or share >= 1.0:
+            last = share
+            report(share)
+        return True
+
+    return prototype(on_progress)
+
+
+def load_error(path: str, reason: str) -> GgufError | DoesNotFitError:
+    """Why a file could not be loaded. Args: reason: llama.cpp's last words."""
+    if any(word in reason.lower() for word in ("allocate", "out of memory", "bad_alloc")):
+        return DoesNotFitError(
+            f"there is not enough memory to load {path}: {reason}",
+            hint="try a smaller quant, or fewer --n-gpu-layers",
+            reference="load-out-of-memory",
+        )
+    return GgufError(
+        f"llama.cpp can't load {path}: {reason}",
+        hint="run again with --verbose to see its whole log; download the file again if it may "
+        "be damaged",
+        reference="model-refused",
+    )
+
+
+class LlamaLog:
+    """What llama.cpp and mtmd say: its last warnings kept, or all of it passed on to stderr."""
+
+    def __init__(self, lib: Any, mtmd: Any, *, verbose: bool) -> None:
+        self._tail: deque[str] = deque(maxlen=20)
+        level_now = 0
+
+        def on_log(level: int, text: bytes, _: object) -> None:
+            nonlocal level_now
+            if level != _GGML_LOG_CONT:
+                level_now = level
+            if verbose:
+                os.write(2, text)
+            if level_now >= _GGML_LOG_WARN:
+                self._tail.append(text.decode("utf-8", "replace"))
+
+        self._callback = lib.llama_log_callback(on_log)
+        lib.llama_log_set(self._callback, None)
+        mtmd.mtmd_helper_log_set(self._callback, None)
+
+    def last_words(self) -> str:
+        """The last errors in one line, the oldest first: the first is usually the cause."""
+        lines = "".join(self._tail).splitlines()
+        return " / ".join(line.strip() for line in lines[-4:] if line.strip()) or "no reason given"
 
 
 class Backends:

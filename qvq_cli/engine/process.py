@@ -4,8 +4,9 @@ The worker decodes ahead of its reader; closing the iterator tells it how many p
 it undoes the rest, so that budget and loop rules see exactly the engine they would see in one
 process, without a round trip for each token.
 
-A death while loading or reading the prompt is tried once more with the settings that crash least
-(`cautious`); any other becomes an error that says what happened.
+A death while loading or reading the prompt is tried once more: without the cache if something from
+it was in use, else with the settings that crash least (`cautious`). Any other becomes an error that
+says what happened. What came from the cache doesn't survive a crash.
 """
 
 import contextlib
@@ -18,8 +19,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
+from qvq_cli.engine.cache_store import remove
 from qvq_cli.engine.protocol import (
     Device,
     DraftCounts,
@@ -30,17 +32,22 @@ from qvq_cli.engine.protocol import (
     Prefilled,
     PromptPart,
     Reserve,
+    Round,
     Sampling,
 )
 from qvq_cli.engine.wire import (
+    SETTLE_S,
     Header,
     pack_parts,
     read_frame,
     unpack_error,
     unpack_pieces,
+    unpack_rounds,
     write_frame,
 )
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, QvqError
+
+Item = TypeVar("Item")
 
 OnNotice = Callable[[str, str], None]
 """Called with a kebab-case reference and a message for people."""
@@ -84,9 +91,8 @@ class WorkerEngine:
         try:
             return self._load(spec, on_progress)
         except WorkerDied as death:
-            self._restart_cautiously(death)
             with _explained():
-                return self._load(self._spec, on_progress)
+                return self._load(self._restart_cautiously(death), on_progress)
 
     def prefill(
         self,
@@ -94,6 +100,8 @@ class WorkerEngine:
         reserve: Reserve,
         sampling: Sampling,
         on_progress: OnProgress,
+        *,
+        keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
         described, pixels = pack_parts(parts)
@@ -102,57 +110,81 @@ class WorkerEngine:
             "parts": described,
             "reserve": reserve,
             "sampling": dataclasses.asdict(sampling),
+            "keep_pictures": keep_pictures,
         }
-        try:
-            done = self._attempt(request, pixels, on_progress)
-        except WorkerDied as death:
-            self._restart_cautiously(death)
-            assert self._spec is not None
-            with _explained():
-                self._load(self._spec, on_progress)
-                done = self._attempt(request, pixels, on_progress)
+        with _explained():
+            while True:
+                try:
+                    done = self._attempt(request, pixels, on_progress)
+                    break
+                except WorkerDied as death:
+                    spec = self._restart_cautiously(death)
+                    self._load(spec, on_progress)
         return Prefilled(**{**done, "image_tokens": tuple(done["image_tokens"])})
 
     def decode(self, n_max: int) -> Generator[Piece]:
         """See Engine.decode."""
+        request = {"op": "decode", "n_max": n_max}
+        return self._stream(request, unpack_pieces, lambda piece: not piece.is_eog)
+
+    def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
+        """See Engine.decode_chains."""
+        request = {"op": "decode_chains", "chains": list(chains), "n_rounds": n_rounds}
+        return self._stream(request, unpack_rounds, lambda _: True)
+
+    def _stream(
+        self,
+        request: Header,
+        unpack: Callable[[Header, bytes], Sequence[Item]],
+        is_counted: Callable[[Item], bool],
+    ) -> Generator[Item]:
+        """Have something decoded, and on an early close have what wasn't taken undone."""
         n_taken = 0
         with _explained():
-            self._send({"op": "decode", "n_max": n_max})
+            self._send(request)
             try:
                 while True:
                     header, payload = self._receive()
                     if header["re"] == "end":
                         return
-                    for piece in unpack_pieces(header, payload):
-                        n_taken += not piece.is_eog
-                        yield piece
+                    for item in unpack(header, payload):
+                        n_taken += is_counted(item)
+                        yield item
             except GeneratorExit:
                 # Anything else, Ctrl-C above all, may have come in the middle of a frame.
                 if self._process.poll() is None:
                     self._stop(n_taken)
                 raise
 
-    def append(self, text: str, *, parse_special: bool = False) -> int:
+    def append(self, text: str, *, parse_special: bool = False, chain: int = 0) -> int:
         """See Engine.append."""
-        request = {"op": "append", "text": text, "parse_special": parse_special}
+        request = {"op": "append", "text": text, "parse_special": parse_special, "chain": chain}
         return int(self._call(request)["n"])
+
+    def look_again(self, before: str, after: str) -> int:
+        """See Engine.look_again."""
+        return int(self._call({"op": "look_again", "before": before, "after": after})["n"])
 
     def draft_counts(self) -> DraftCounts:
         """See Engine.draft_counts."""
         return DraftCounts(**self._call({"op": "draft_counts"}))
 
     def close(self) -> None:
-        """See Engine.close. The worker holds nothing worth a polite end, so it is killed."""
-        self._process.kill()
+        """See Engine.close. A worker whose stdin ends goes by itself, once the cache is written."""
+        with contextlib.suppress(OSError):  # a frame it never read may be buffered
+            cast(BinaryIO, self._process.stdin).close()
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=SETTLE_S + 1)
         except subprocess.TimeoutExpired:
-            return  # the kernel is still taking its memory back; it can't outlive that
+            self._process.kill()
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                return  # the kernel is still taking its memory back; it can't outlive that
         self._stderr_reader.join(timeout=1)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
-                with contextlib.suppress(OSError):  # a frame it never read may be buffered
-                    stream.close()
+                stream.close()
 
     # process
 
@@ -168,6 +200,7 @@ class WorkerEngine:
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
         )
         self._oom_kills = count_oom_kills()
+        self._reused: list[Path] = []
         self._stderr_tail: deque[str] = deque(maxlen=40)
         self._stderr_reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._stderr_reader.start()
@@ -190,21 +223,28 @@ class WorkerEngine:
                 except OSError:
                     log = None
 
-    def _restart_cautiously(self, death: "WorkerDied") -> None:
-        """Start again with the settings that crash least, or raise what the death means."""
+    def _restart_cautiously(self, death: "WorkerDied") -> LoadSpec:
+        """Start again with what crashes less, or raise what the death means.
+
+        What came from the cache is suspected first, then the settings that crash most.
+        Returns: what to load now.
+        """
         assert self._spec is not None
-        spec = cautious(self._spec)
+        was_reused = bool(self._reused)
+        spec = dataclasses.replace(self._spec, cache=None) if was_reused else cautious(self._spec)
         self.close()
         if spec == self._spec or death.returncode == KILLED:
             raise death.error from death
         if self.on_notice is not None:
-            self.on_notice(
-                "engine-restarted",
-                f"{death.error.message}; trying once more without weight repacking and with the "
-                "picture on the CPU, which is slower",
+            change = (
+                "with nothing from the cache"
+                if was_reused
+                else "without weight repacking and with the picture on the CPU, which is slower"
             )
+            self.on_notice("engine-restarted", f"{death.error.message}; trying once more {change}")
         self._spec = spec
         self._start()
+        return spec
 
     # frames
 
@@ -224,9 +264,12 @@ class WorkerEngine:
         self._send(request, payload)
         while True:
             header, _ = self._receive()
-            if header.pop("re") == "done":
+            re = header.pop("re")
+            if re == "done":
                 return header
-            if on_progress is not None:
+            if re == "reusing":
+                self._reused.append(Path(header["path"]))
+            elif on_progress is not None:
                 on_progress(header["stage"], header["share"])
 
     def _stop(self, n_keep: int) -> None:
@@ -256,6 +299,9 @@ class WorkerEngine:
             returncode = self._process.wait()
         self._stderr_reader.join(timeout=1)
         was_oom = count_oom_kills() > self._oom_kills
+        if returncode != KILLED:
+            for path in self._reused:
+                remove(path)  # perhaps it did nothing; to compute it again costs little
         return WorkerDied(returncode, explain_death(returncode, list(self._stderr_tail), was_oom))
 
 

@@ -4,8 +4,9 @@ A frame is two big-endian uint32 (bytes of header, bytes of payload), a JSON hea
 payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON and not pickle,
 because the other side has been reading files that strangers made.
 
-    to the worker:   devices, system_info, load, prefill, decode, stop, append, draft_counts
-    from the worker: progress, done, error, pieces, end, stopped
+    to the worker:   devices, system_info, load, prefill, decode, decode_chains, stop, append,
+                     look_again, draft_counts
+    from the worker: progress, reusing, done, error, pieces, rounds, end, stopped
 """
 
 import json
@@ -14,11 +15,22 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from qvq_cli import errors
-from qvq_cli.engine.protocol import Bitmap, Piece, PromptPart, TextPart
+from qvq_cli.engine.protocol import (
+    Bitmap,
+    CacheSpec,
+    LoadSpec,
+    Piece,
+    PromptPart,
+    Round,
+    Spoken,
+    TextPart,
+)
 from qvq_cli.errors import QvqError
 
 _SIZES = struct.Struct(">II")
 Header = dict[str, Any]
+SETTLE_S = 3.0
+"""How long a worker whose stdin has ended may still write to the cache."""
 
 
 def write_frame(stream: BinaryIO, header: Header, payload: bytes = b"") -> None:
@@ -41,6 +53,12 @@ def read_frame(stream: BinaryIO) -> tuple[Header, bytes] | None:
     if len(data) < n_header or len(payload) < n_payload:
         return None
     return json.loads(data), payload
+
+
+def unpack_spec(table: Header) -> LoadSpec:
+    """A LoadSpec from what dataclasses.asdict made of it."""
+    cache = table["cache"]
+    return LoadSpec(**{**table, "cache": None if cache is None else CacheSpec(**cache)})
 
 
 def pack_parts(parts: Sequence[PromptPart]) -> tuple[list[Header], bytes]:
@@ -91,6 +109,36 @@ def unpack_pieces(header: Header, payload: bytes) -> list[Piece]:
         pieces.append(Piece(token, data, header["is_eog"] and i == last, has_next=i < last))
         start += size
     return pieces
+
+
+def pack_rounds(rounds: Sequence[Round]) -> tuple[Header, bytes]:
+    """Rounds of several chains as a "rounds" frame."""
+    pieces = [piece for said in rounds for _, piece in said]
+    header = {
+        "re": "rounds",
+        "chains": [[chain for chain, _ in said] for said in rounds],
+        "tokens": [piece.token for piece in pieces],
+        "sizes": [-1 if piece.is_eog else len(piece.data) for piece in pieces],
+    }
+    return header, b"".join(piece.data for piece in pieces)
+
+
+def unpack_rounds(header: Header, payload: bytes) -> list[Round]:
+    """The inverse of pack_rounds."""
+    spoken = zip(header["tokens"], header["sizes"], strict=True)
+    last = {chain: i for i, chains in enumerate(header["chains"]) for chain in chains}
+    rounds = []
+    start = 0
+    for i, chains in enumerate(header["chains"]):
+        said = []
+        for chain in chains:
+            token, size = next(spoken)
+            end = start + max(size, 0)
+            piece = Piece(token, payload[start:end], is_eog=size < 0, has_next=i < last[chain])
+            said.append(Spoken(chain, piece))
+            start = end
+        rounds.append(tuple(said))
+    return rounds
 
 
 def pack_error(error: QvqError) -> tuple[Header, bytes]:

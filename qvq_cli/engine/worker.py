@@ -15,20 +15,26 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from qvq_cli.engine.llama import LlamaEngine
-from qvq_cli.engine.protocol import LoadSpec, Piece, Reserve, Sampling, Stage
+from qvq_cli.engine.protocol import Reserve, Sampling, Stage
 from qvq_cli.engine.wire import (
+    SETTLE_S,
     Header,
     pack_error,
     pack_pieces,
+    pack_rounds,
     read_frame,
     unpack_parts,
+    unpack_spec,
     write_frame,
 )
 from qvq_cli.errors import QvqError
+
+Item = TypeVar("Item")
 
 FLUSH_S = 0.1
 """Tokens that come faster than this travel in one frame: on a machine whose every core is decoding,
@@ -49,6 +55,7 @@ class Worker:
         self._requests = requests
         self._replies = replies
         self._engine = LlamaEngine(verbose=verbose)
+        self._engine.on_reuse = lambda path: self._send({"re": "reusing", "path": str(path)})
         self._queue: queue.Queue[tuple[Header, bytes]] = queue.Queue()
         self._stop_requested = threading.Event()
         self._n_decoded = 0
@@ -68,7 +75,10 @@ class Worker:
             if frame[0]["op"] == "stop":
                 self._stop_requested.set()
             self._queue.put(frame)
-        os._exit(0)  # the parent is gone; freeing 50 GB politely would only take time
+        # The parent has what it wants, or is gone: let the cache have what it is being given. To
+        # free 50 GB politely would only take time.
+        self._engine.settle(SETTLE_S)
+        os._exit(0)
 
     def _send(self, header: Header, payload: bytes = b"") -> None:
         write_frame(self._replies, header, payload)
@@ -84,7 +94,7 @@ class Worker:
             case "system_info":
                 self._send({"re": "done", "text": self._engine.system_info()})
             case "load":
-                info = self._engine.load(LoadSpec(**request["spec"]), self._progress)
+                info = self._engine.load(unpack_spec(request["spec"]), self._progress)
                 self._send({"re": "done", **dataclasses.asdict(info)})
             case "prefill":
                 done = self._engine.prefill(
@@ -92,37 +102,61 @@ class Worker:
                     Reserve(*request["reserve"]),
                     Sampling(**request["sampling"]),
                     self._progress,
+                    keep_pictures=request["keep_pictures"],
                 )
                 self._send({"re": "done", **dataclasses.asdict(done)})
             case "decode":
-                self._decode(request["n_max"])
+                pieces = self._engine.decode(request["n_max"])
+                self._stream(pieces, pack_pieces, FLUSH_S, lambda piece: not piece.is_eog)
+            case "decode_chains":
+                chains = request["chains"]
+                rounds = self._engine.decode_chains(chains, request["n_rounds"])
+                # Each round has a token of every chain: frames are as long as those of one.
+                self._stream(rounds, pack_rounds, FLUSH_S / len(chains), lambda _: True)
             case "stop":
                 self._engine.rewind(self._n_decoded - request["keep"])
                 self._stop_requested.clear()
                 self._send({"re": "stopped"})
             case "append":
-                n = self._engine.append(request["text"], parse_special=request["parse_special"])
+                n = self._engine.append(
+                    request["text"],
+                    parse_special=request["parse_special"],
+                    chain=request["chain"],
+                )
                 self._send({"re": "done", "n": n})
             case "draft_counts":
                 self._send({"re": "done", **self._engine.draft_counts()._asdict()})
+            case "look_again":
+                n = self._engine.look_again(request["before"], request["after"])
+                self._send({"re": "done", "n": n})
 
-    def _decode(self, n_max: int) -> None:
+    def _stream(
+        self,
+        items: Iterable[Item],
+        pack: Callable[[Sequence[Item]], tuple[Header, bytes]],
+        flush_s: float,
+        is_counted: Callable[[Item], bool],
+    ) -> None:
+        """Send what is decoded in frames of up to flush_s, until its end or a "stop".
+
+        Args: is_counted: whether a "stop" that keeps n items counts this one.
+        """
         self._n_decoded = 0
-        waiting: list[Piece] = []
+        waiting: list[Item] = []
         began = time.monotonic()
         flush_at = began
-        for piece in self._engine.decode(n_max):
-            waiting.append(piece)
-            self._n_decoded += not piece.is_eog
+        for item in items:
+            waiting.append(item)
+            self._n_decoded += is_counted(item)
             now = time.monotonic()
             if now >= flush_at:
-                self._send(*pack_pieces(waiting))
+                self._send(*pack(waiting))
                 waiting = []
-                flush_at = now + min(FLUSH_S, (now - began) * FLUSH_SHARE)
+                flush_at = now + min(flush_s, (now - began) * FLUSH_SHARE)
             if self._stop_requested.is_set():
                 return
         if waiting:
-            self._send(*pack_pieces(waiting))
+            self._send(*pack(waiting))
         self._send({"re": "end"})
 
 

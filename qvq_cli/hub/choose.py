@@ -12,6 +12,7 @@ from qvq_cli.errors import DoesNotFitError
 from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, load_catalog, quants_by_size
 from qvq_cli.hub.plan import catalog_sizes, plan_memory
 from qvq_cli.hub.run_plan import typical_demand
+from qvq_cli.sizes import size
 
 _VISION_BYTES_PER_TOKEN = 250_000  # plan.py's encoder graph, of the widest in the catalog
 _COMPUTE_BYTES = 500 << 20  # plan.py's compute_bytes and process_bytes of a 72B model
@@ -99,7 +100,7 @@ def choose_quant(
     least = fits[-1]
     raise DoesNotFitError(
         f"{entry.title} doesn't fit: its smallest quant, {least.quant}, needs "
-        f"{_gb(least.needed_bytes)} GB of memory, and {_gb(free_bytes)} GB are free",
+        f"{size(least.needed_bytes)} of memory, and {size(free_bytes)} are free",
         hint=_instead(entry, least, free_bytes),
         reference="no-quant-fits",
     )
@@ -136,14 +137,8 @@ def _instead(entry: CatalogEntry, least: QuantFit, free_bytes: int) -> str:
     anyway = f"`qvq pull {entry.name} --quant {least.quant}` gets it all the same"
     other = best_reasoner(free_bytes)
     if other is None:
-        return (
-            f"no reasoner of the catalog fits in {_gb(free_bytes)} GB; close programs, or {anyway}"
-        )
+        return f"no reasoner of the catalog fits in {size(free_bytes)}; close programs, or {anyway}"
     return (
         f"`qvq pull {other.entry.name}` gets the best reasoner that fits: {other.quant}, "
-        f"{_gb(other.n_bytes)} GB to download, {_gb(other.needed_bytes)} GB in memory; {anyway}"
+        f"{size(other.n_bytes)} to download, {size(other.needed_bytes)} in memory; {anyway}"
     )
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f}"

@@ -34,6 +34,8 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "dialect": _TEXT,
     "max-thinking": (str, int),
     "max-answer": _INTEGER,
+    "votes": _INTEGER,
+    "look-again": _INTEGER,
     "system": _TEXT,
     "answer-format": _TEXT,
     "quiet": _SWITCH,
@@ -49,6 +51,8 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "device": _TEXT,
     "threads": _INTEGER,
     "repack": _SWITCH,
+    "cache": _SWITCH,
+    "cache-bytes": _INTEGER,
 }
 """Every key with the types that its value may have."""
 

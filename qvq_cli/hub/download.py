@@ -22,17 +22,20 @@ from qvq_cli.hub.manifest import (
     Installed,
     InstalledFile,
     Role,
+    Unfinished,
     change_manifest,
     data_dir,
     read_manifest,
 )
 from qvq_cli.hub.pair import check_pair
+from qvq_cli.hub.partial import journal_path
 from qvq_cli.hub.pull_plan import PullFile as PullFile
 from qvq_cli.hub.pull_plan import PullPlan as PullPlan
 from qvq_cli.hub.pull_plan import PullTarget, State
 from qvq_cli.hub.pull_plan import require_disk as require_disk
 from qvq_cli.hub.pull_planning import DEFAULT_MODEL as DEFAULT_MODEL
 from qvq_cli.hub.pull_planning import plan_pull as plan_pull
+from qvq_cli.hub.removal import discard, register
 
 _LOCK_POLL_S = 0.2
 _PIECE_BYTES = 4 << 20
@@ -69,10 +72,19 @@ def pull(
             stack.enter_context(_lock(path, progress))
         require_disk(plan.looked_at())
         missing = [each for each in plan.targets if not _is_there(each, environ, progress)]
+        begun = _begun(plan)
         if missing:
+            # Whoever gives up on this pull finds by it what lies here, wherever that is.
+            change_manifest(lambda manifest: manifest.with_unfinished(begun), environ)
             _fetch(plan, missing, progress, environ)
         progress.tell()
-        return _register(plan, environ)
+        return _register(plan, begun, environ)
+
+
+def _begun(plan: PullPlan) -> Unfinished:
+    parts = [target.part_path for target in plan.targets]
+    paths = [target.path for target in plan.targets]
+    return Unfinished(plan.model_id, "pull", (*paths, *parts, *map(journal_path, parts)))
 
 
 class _Progress:
@@ -151,7 +163,10 @@ def _clear(target: PullTarget, ours: Collection[str], environ: Mapping[str, str]
         path.unlink(missing_ok=True)
         target.content_path.unlink(missing_ok=True)
     except OSError as error:
-        raise CannotWriteError(f"{path} can't be replaced: {error.strerror or error}") from error
+        raise CannotWriteError(
+            f"{path} can't be replaced: {error.strerror or error}",
+            hint="move it away, or choose another folder with --to DIR or HF_HOME",
+        ) from error
 
 
 def _fetch(
@@ -182,7 +197,7 @@ def _place(target: PullTarget, sha256: str, environ: Mapping[str, str]) -> None:
     record_verified(file.path, sha256, environ)
 
 
-def _register(plan: PullPlan, environ: Mapping[str, str]) -> Installed:
+def _register(plan: PullPlan, begun: Unfinished, environ: Mapping[str, str]) -> Installed:
     """Check that the files are a pair, and list them as a model. Raises: GgufError."""
     files = {role: [each for each in plan.targets if each.files[0].role == role] for role in _ROLES}
     pair = check_pair(read_gguf(files["model"][0].path), read_gguf(files["mmproj"][0].path))
@@ -200,7 +215,7 @@ def _register(plan: PullPlan, environ: Mapping[str, str]) -> Installed:
             for target in files[role]
         ),
     )
-    change_manifest(lambda manifest: manifest.with_model(installed), environ)
+    discard(register(installed, begun, environ), environ)
     _write_refs(plan, environ)
     return installed
 

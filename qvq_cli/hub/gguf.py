@@ -30,6 +30,7 @@ from qvq_cli.hub.splits import check_parts, part_paths
 
 _FIRST_READ_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 256 << 20  # the largest header seen, with 262,000 tokens, has 16 MB
+_MOST_NAME_CHARS = 300
 _U32 = SCALARS[ValueType.UINT32]
 _U64 = SCALARS[ValueType.UINT64]
 
@@ -91,6 +92,28 @@ def read_gguf(path: str | Path) -> GgufFile:
     return GgufFile(parts[0], parts, first.version, first.metadata, first.value_types, tensors)
 
 
+def require_file(path: Path) -> None:
+    """Raises: InputNotFoundError: there is no such file, or it may not be looked at."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        raise InputNotFoundError(f"there is no file {path}", reference="no-such-model") from None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not is_file:
+        raise InputNotFoundError(f"{path} is not a file", reference="no-such-model")
+
+
+def unreadable(path: Path, error: OSError) -> InputNotFoundError:
+    """A model's file or folder that may not be looked at, or has a name that none can have."""
+    name = str(path)
+    if len(name) > _MOST_NAME_CHARS:
+        name = name[:_MOST_NAME_CHARS] + "…"
+    return InputNotFoundError(
+        f"{name} can't be read: {error.strerror or error}", reference="unreadable-model"
+    )
+
+
 def read_strings(path: Path, array: GgufArray) -> list[bytes]:
     """The elements of a string array that `read_gguf` stepped over."""
     with path.open("rb") as file:
@@ -105,19 +128,12 @@ def read_strings(path: Path, array: GgufArray) -> list[bytes]:
 
 
 def _read_header(path: Path) -> Header:
-    try:
-        is_file = stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):  # ValueError: a NUL in the name
-        raise InputNotFoundError(f"there is no file {path}", reference="no-such-model") from None
-    if not is_file:
-        raise InputNotFoundError(f"{path} is not a file", reference="no-such-model")
+    require_file(path)
     try:
         with path.open("rb") as file:
             return _read_growing(path, file)
     except OSError as error:
-        raise InputNotFoundError(
-            f"{path} can't be read: {error.strerror or error}", reference="unreadable-model"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _read_growing(path: Path, file: BinaryIO) -> Header:

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from qvq_cli.hub.disk import is_file, is_folder
+
 _QUANT = re.compile(
     r"[-_.](?P<quant>I?Q\d\w*|TQ\d\w*|MXFP4\w*|BF16|F16|F32)(-\d{5}-of-\d{5})?\.gguf", re.IGNORECASE
 )
@@ -42,9 +44,9 @@ def cached_files(
     except OSError:
         commit = revision or ""
     snapshot = folder / "snapshots" / commit
-    if not commit or not snapshot.is_dir():
+    if not commit or not is_folder(snapshot):
         return {}
-    paths = (path for path in snapshot.rglob("*.gguf") if path.is_file())
+    paths = (path for path in snapshot.rglob("*.gguf") if is_file(path))
     return {path.relative_to(snapshot).as_posix(): path for path in sorted(paths)}
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from qvq_cli.errors import CannotWriteError, UnavailableError
+from qvq_cli.errors import CannotWriteError, UnavailableError, UsageError
+from qvq_cli.hub.catalog import EMBEDDED
 from qvq_cli.hub.hf_cache import cache_dir
 from qvq_cli.hub.manifest import (
     Installed,
@@ -21,6 +22,7 @@ from qvq_cli.hub.manifest import (
     read_manifest,
     verified_now,
 )
+from qvq_cli.hub.names import require_name, shown_name
 
 _PIECE_BYTES = 4 << 20
 
@@ -44,23 +46,26 @@ def list_installed(environ: Mapping[str, str] = os.environ) -> tuple[Installed, 
     return tuple(sorted(read_manifest(environ).models, key=_rank))
 
 
-def best_installed(environ: Mapping[str, str] = os.environ) -> Installed | None:
-    """What a run takes when no model is named; None where nothing whole is installed."""
-    return next((each for each in list_installed(environ) if each.problem is None), None)
-
-
 def find_installed(model: str, environ: Mapping[str, str] = os.environ) -> Installed:
     """A model by NAME or NAME:QUANT; by NAME alone the best whole one of its quants.
 
-    Raises: UnavailableError: it isn't installed; the message lists what is.
+    Raises: UnavailableError: it isn't installed; the message lists what is. UsageError: it is nano,
+        which no command installs or removes, or no name at all.
     """
-    found = matching(model, list_installed(environ))
+    installed = list_installed(environ)
+    found = matching(require_name(model), installed)
     if found:
         return next((each for each in found if each.problem is None), found[0])
-    there = [each.model_id for each in list_installed(environ)]
+    if model.partition(":")[0].lower() == EMBEDDED:
+        raise UsageError(
+            f"{EMBEDDED} comes with the program: it is not among the models that were installed",
+            hint="qvq doctor checks that it works; only uninstalling qvq removes it",
+            reference="embedded-model",
+        )
+    there = "; what is: " + ", ".join(each.model_id for each in installed) if installed else ""
     raise UnavailableError(
-        f"{model} is not installed" + ("; " + ", ".join(there) + " is" if there else ""),
-        hint=f"qvq pull {model}" if not there else "qvq models shows what is installed",
+        f"{shown_name(model)} is not installed{there}",
+        hint="qvq models lists what is installed and what can be pulled",
         reference="not-installed",
     )
 

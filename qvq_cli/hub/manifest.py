@@ -62,7 +62,8 @@ class Installed:
     """A model with its mmproj on this machine.
 
     name: of the catalog, hf:OWNER/REPO, or what an imported file calls itself. dialect: how it
-    ends its reasoning, "" where that isn't known.
+    ends its reasoning, "" where that isn't known. imported_from: the model and the mmproj that were
+    given to an import; () of a pull, and of imports by older versions.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Installed:
     source: SourceKind
     dialect: str
     files: tuple[InstalledFile, ...]
+    imported_from: tuple[Path, ...] = ()
 
     @property
     def model_id(self) -> str:
@@ -98,26 +100,45 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A pull or an import that was begun and hasn't ended well; written down before its first byte.
+
+    paths: every file that it may have left, under final names and under those of unfinished files.
+    """
+
+    model_id: str
+    source: SourceKind
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """models: whole ones. files: all verified files by path, also those of unfinished pulls."""
 
     models: tuple[Installed, ...] = ()
     files: Mapping[str, VerifiedFile] = field(default_factory=dict)
+    unfinished: tuple[Unfinished, ...] = ()
 
     def with_model(self, model: Installed) -> "Manifest":
         """With this model, in place of the one of the same name and quant."""
         others = (each for each in self.models if each.model_id != model.model_id)
         files = {str(file.path): _plain(file) for file in model.files}
-        return Manifest((*others, model), {**self.files, **files})
+        return replace(self, models=(*others, model), files={**self.files, **files})
 
     def with_file(self, file: VerifiedFile) -> "Manifest":
         """With this file verified, in all models that use it."""
         models = tuple(_renewed(model, file) for model in self.models)
-        return Manifest(models, {**self.files, str(file.path): _plain(file)})
+        return replace(self, models=models, files={**self.files, str(file.path): _plain(file)})
 
     def without_model(self, model_id: str) -> "Manifest":
         left = tuple(each for each in self.models if each.model_id != model_id)
         return replace(self, models=left)
+
+    def with_unfinished(self, begun: Unfinished) -> "Manifest":
+        return replace(self, unfinished=(*self.without_unfinished(begun).unfinished, begun))
+
+    def without_unfinished(self, begun: Unfinished) -> "Manifest":
+        return replace(self, unfinished=tuple(each for each in self.unfinished if each != begun))
 
     def without_file(self, path: Path) -> "Manifest":
         """The file no longer counts as verified; models that use it stay listed, as broken."""
@@ -139,6 +160,11 @@ def data_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platfo
     return folder / "qvq"
 
 
+def copies_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where models are put that no other program shares; nobody else writes there."""
+    return data_dir(environ) / "models"
+
+
 def read_manifest(environ: Mapping[str, str] = os.environ) -> Manifest:
     """Read the list; an empty one where there is none yet.
 
@@ -150,7 +176,10 @@ def read_manifest(environ: Mapping[str, str] = os.environ) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror or error}") from error
+        raise ConfigError(
+            f"{path} can't be read: {error.strerror or error}",
+            hint="set QVQ_DATA to a folder of yours",
+        ) from error
     except ValueError as error:
         raise _damaged(path) from error
     if isinstance(table, dict) and isinstance(table.get("schema"), int) and table["schema"] > 1:
@@ -164,6 +193,7 @@ def read_manifest(environ: Mapping[str, str] = os.environ) -> Manifest:
         return Manifest(
             tuple(_model(each) for each in table["models"]),
             {str(file.path): file for file in files},
+            tuple(_unfinished(each) for each in table.get("unfinished", [])),
         )
     except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise _damaged(path) from error
@@ -218,6 +248,7 @@ def _table(manifest: Manifest) -> dict[str, Any]:
         "schema": _SCHEMA,
         "models": [asdict(model) for model in manifest.models],
         "files": [asdict(file) for file in manifest.files.values()],
+        "unfinished": [asdict(each) for each in manifest.unfinished],
     }
 
 
@@ -237,7 +268,13 @@ def _model(table: Mapping[str, Any]) -> Installed:
         source=table["source"],
         dialect=str(table["dialect"]),
         files=files,
+        imported_from=tuple(Path(path) for path in table.get("imported_from", [])),
     )
+
+
+def _unfinished(table: Mapping[str, Any]) -> Unfinished:
+    paths = tuple(Path(path) for path in table["paths"])
+    return Unfinished(str(table["model_id"]), table["source"], paths)
 
 
 def _fields(file: VerifiedFile) -> tuple[Path, int, int, str]:

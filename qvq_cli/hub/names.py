@@ -2,22 +2,54 @@
 
 import re
 
-from qvq_cli.errors import UnavailableError
-from qvq_cli.hub.catalog import catalog_names
+from qvq_cli.errors import UnavailableError, UsageError
+from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_names
 
 REPO_SYNTAX = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(:(?P<quant>\w+))?", re.ASCII)
 """What may follow `hf:`."""
 
+_MOST_SHOWN_CHARS = 100
 
-def unknown_name(model: str) -> UnavailableError:
-    """There is no such model; with the one that was perhaps meant."""
+
+def require_name(model: str) -> str:
+    """The name as it was typed. Raises: UsageError: it is empty, as an unset variable is."""
+    if not model.strip():
+        raise UsageError(
+            "the name of the model is empty",
+            hint="qvq models lists the names",
+            reference="empty-name",
+        )
+    return model
+
+
+def shown_name(model: str) -> str:
+    """A name as messages show it: what was pasted by mistake may be long."""
+    return model if len(model) <= _MOST_SHOWN_CHARS else model[:_MOST_SHOWN_CHARS] + "…"
+
+
+def unknown_name(model: str, *, is_pull: bool = False) -> UnavailableError:
+    """There is no such model; with the one that was perhaps meant.
+
+    Args: is_pull: only what the Hub has is asked for, neither files nor nano.
+    """
     from difflib import get_close_matches
 
     typed = model.lower()
-    near = [name for name in catalog_names() if typed in name]
-    near = near or get_close_matches(typed, catalog_names(), n=1, cutoff=0.5)
+    names = [name for name in catalog_names() if not is_pull or name != EMBEDDED]
+    near = [name for name in names if typed in name]
+    near = near or get_close_matches(typed, names, n=1, cutoff=0.5)
     return UnavailableError(
-        f"there is no model {model!r}" + (f"; perhaps {near[0]}?" if near else ""),
-        hint="give a GGUF file, hf:OWNER/REPO, or one of " + ", ".join(catalog_names()),
+        f"there is no model {shown_name(model)!r}" + (f"; perhaps {near[0]}?" if near else ""),
+        hint=f"give {'' if is_pull else 'a GGUF file, '}hf:OWNER/REPO, or one of "
+        + ", ".join(names),
         reference="unknown-model",
+    )
+
+
+def unknown_quant(entry: CatalogEntry, quant: str) -> UnavailableError:
+    """A model of the catalog has no such quant there."""
+    return UnavailableError(
+        f"{entry.name} has no quant {quant} in the catalog",
+        hint="it has " + ", ".join(entry.quants),
+        reference="unknown-quant",
     )

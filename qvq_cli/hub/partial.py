@@ -14,8 +14,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+_SUFFIX = ".qvq.incomplete"
 _SEGMENT_BYTES = 256 << 20
 _COUNT = struct.Struct("<Q")
+
+
+def part_path(path: Path) -> Path:
+    """What a file is called as long as it isn't complete."""
+    return path.with_name(path.name + _SUFFIX)
+
+
+def journal_path(part: Path) -> Path:
+    """Where the journal of an unfinished file lies."""
+    return part.with_name(part.name + ".journal")
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether this is the name of one of our unfinished files, or of its journal."""
+    return path.name.removesuffix(".journal").endswith(_SUFFIX)
 
 
 class Segment(NamedTuple):
@@ -42,13 +58,14 @@ class Partial:
         self._starts = [segment.start for segment in self.segments]
         self._lock = threading.Lock()
         self._done = _read_journal(path, self.segments)
+        self._found = tuple(self._done)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not any(self._done):
-            _journal_path(path).write_bytes(bytes(_COUNT.size * len(self.segments)))
+            journal_path(path).write_bytes(bytes(_COUNT.size * len(self.segments)))
             path.write_bytes(b"")
             os.truncate(path, sum(sizes))
         self._file = path.open("r+b", buffering=0)
-        self._journal = _journal_path(path).open("r+b", buffering=0)
+        self._journal = journal_path(path).open("r+b", buffering=0)
 
     @staticmethod
     def bytes_on_disk(path: Path, sizes: Sequence[int]) -> tuple[int, ...]:
@@ -112,6 +129,13 @@ class Partial:
                 self._file.truncate(0)  # gives the disk its room back
                 self._file.truncate(sum(self.sizes))
 
+    def forget_new(self, source: int) -> None:
+        """Forget what came of a source since this object was made: it isn't to be trusted."""
+        with self._lock:
+            for i, segment in enumerate(self.segments):
+                if segment.source == source and self._done[i] > self._found[i]:
+                    self._note(i, self._found[i])
+
     def close(self) -> None:
         with self._lock:
             self._file.close()
@@ -125,16 +149,12 @@ class Partial:
             self._journal.close()
             path.parent.mkdir(parents=True, exist_ok=True)
             self.path.replace(path)
-            _journal_path(self.path).unlink(missing_ok=True)
+            journal_path(self.path).unlink(missing_ok=True)
 
     def _note(self, i: int, done: int) -> None:
         self._done[i] = done
         self._journal.seek(i * _COUNT.size)
         self._journal.write(_COUNT.pack(done))
-
-
-def _journal_path(path: Path) -> Path:
-    return path.with_name(path.name + ".journal")
 
 
 def _segments(sizes: Sequence[int]) -> Iterator[Segment]:
@@ -149,7 +169,7 @@ def _read_journal(path: Path, segments: Sequence[Segment]) -> list[int]:
     """What is known to be here; nothing where file and journal are not of these segments."""
     nothing = [0] * len(segments)
     try:
-        data = _journal_path(path).read_bytes()
+        data = journal_path(path).read_bytes()
         size = path.stat().st_size
     except OSError:
         return nothing

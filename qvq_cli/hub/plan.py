@@ -21,7 +21,7 @@ from qvq_cli.hub.vision_model import VisionShape
 
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to it
 LEAST_THINKING = 256
-F32_BYTES, _F16_BYTES = 4, 2
+F32_BYTES, F16_BYTES = 4, 2
 _VOCABULARY_BYTES_PER_TOKEN = 300  # measured: 44 MiB for Qwen's 151,936 tokens and their merges
 _PROCESS_BYTES = 64 << 20  # measured: Python, the libraries, and what loading takes for a moment
 _KV_BITS: Mapping[KvType, float] = {"f16": 16, "q8_0": 8.5}
@@ -110,24 +110,41 @@ def catalog_sizes(entry: CatalogEntry, quant: str) -> ModelSizes | None:
 
 
 def plan_memory(
-    sizes: ModelSizes, *, n_ctx: int, image_tokens: Sequence[int], kv_type: KvType = "f16"
+    sizes: ModelSizes,
+    *,
+    n_ctx: int,
+    image_tokens: Sequence[int],
+    kv_type: KvType = "f16",
+    n_chains: int = 1,
+    n_shared: int = 0,
+    keeps_pictures: bool = False,
 ) -> MemoryPlan:
     """Estimate a run.
 
     Args:
         n_ctx: KV cells: the prompt with its pictures, the reasoning and the answer.
         image_tokens: what each picture costs; the largest one sets the encoder's working memory.
+        n_chains: how often reasoning and answer are there; the first n_shared cells are there once.
+        keeps_pictures: the embeddings of all stay in memory, for --look-again.
     """
     text = sizes.text
-    n_ctx = min(-(-n_ctx // CTX_STEP) * CTX_STEP, text.n_ctx_train)
+    kept_bytes = sum(image_tokens) * text.n_embd * (1 + text.n_deepstack) * F32_BYTES
+    n_ctx = min(n_ctx, text.n_ctx_train)
+    if n_chains > 1:
+        n_ctx += (n_chains - 1) * (n_ctx - n_shared) + n_chains  # as the engine counts
+    n_ctx = -(-n_ctx // CTX_STEP) * CTX_STEP
+    if n_chains == 1:
+        n_ctx = min(n_ctx, text.n_ctx_train)
     return MemoryPlan(
         n_ctx=n_ctx,
         weight_bytes=sizes.weight_bytes,
         mmproj_bytes=sizes.mmproj_bytes,
         kv_bytes=int(n_ctx * text.kv_bytes_per_token * _KV_BITS[kv_type] / _KV_BITS["f16"]),
-        compute_bytes=activation_bytes(sizes, n_ctx) + text.n_vocab * F32_BYTES,
+        compute_bytes=activation_bytes(sizes, n_ctx) + n_chains * text.n_vocab * F32_BYTES,
         vision_bytes=_vision_bytes(sizes, image_tokens),
-        process_bytes=_PROCESS_BYTES + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN,
+        process_bytes=_PROCESS_BYTES
+        + text.n_vocab * _VOCABULARY_BYTES_PER_TOKEN
+        + kept_bytes * keeps_pictures,
         kv_type=kv_type,
     )
 
@@ -135,7 +152,7 @@ def plan_memory(
 def activation_bytes(sizes: ModelSizes, n_ctx: int) -> int:
     """What N_UBATCH tokens need on their way through a layer, and the mask of their attention."""
     activations = 2 * sizes.text.n_ff + 7 * sizes.text.n_embd
-    return N_UBATCH * (activations * F32_BYTES + n_ctx * _F16_BYTES)
+    return N_UBATCH * (activations * F32_BYTES + n_ctx * F16_BYTES)
 
 
 def _vision_bytes(sizes: ModelSizes, image_tokens: Sequence[int]) -> int:
@@ -147,7 +164,7 @@ def _vision_bytes(sizes: ModelSizes, image_tokens: Sequence[int]) -> int:
     text, vision = sizes.text, sizes.vision
     patches = [tokens * vision.merge**2 for tokens in image_tokens]
     pixel_bytes = 3 * vision.patch_px**2
-    wide = vision.n_ff * (F32_BYTES + _F16_BYTES)
+    wide = vision.n_ff * (F32_BYTES + F16_BYTES)
     graph = 2 * vision.n_embd * F32_BYTES + wide + pixel_bytes * F32_BYTES
     copies = 2 * pixel_bytes * F32_BYTES
     embeddings = 2 * text.n_embd * (1 + text.n_deepstack) * F32_BYTES // vision.merge**2

@@ -1,8 +1,6 @@
 """What a pull will do, before it does it: the files, where they go, and what is there already."""
 
 import hashlib
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,9 +8,11 @@ from typing import Literal
 
 from qvq_cli.errors import CannotWriteError
 from qvq_cli.hub.catalog import CatalogEntry
+from qvq_cli.hub.disk import free_bytes, require_writable
 from qvq_cli.hub.manifest import Role
-from qvq_cli.hub.partial import Partial
+from qvq_cli.hub.partial import Partial, part_path
 from qvq_cli.hub.remote_types import RemoteFile
+from qvq_cli.sizes import size
 
 State = Literal["waiting", "downloading", "checking", "done"]
 _SPARE_BYTES = 64 << 20  # for what else is written on that disk meanwhile
@@ -79,8 +79,7 @@ class PullTarget:
 
     @property
     def part_path(self) -> Path:
-        content = self.content_path
-        return content.with_name(f"{content.name}.qvq.incomplete")
+        return part_path(self.content_path)
 
     @property
     def sha256(self) -> str | None:
@@ -162,26 +161,26 @@ class PullPlan:
 
     @property
     def disk_free_bytes(self) -> int:
-        return shutil.disk_usage(existing_parent(self.folder)).free
+        return free_bytes(self.folder)
 
 
 def require_disk(plan: PullPlan) -> None:
-    """Refuse a pull that would fill the disk. Raises: CannotWriteError, with the numbers."""
-    missing_bytes, free_bytes = plan.missing_bytes, plan.disk_free_bytes
-    if missing_bytes == 0 or missing_bytes + _SPARE_BYTES <= free_bytes:
+    """Refuse a pull that would fill the disk, or has nowhere to write to.
+
+    Raises: CannotWriteError, with the numbers.
+    """
+    missing_bytes, there_bytes = plan.missing_bytes, plan.disk_free_bytes
+    if missing_bytes == 0:
+        return
+    require_writable(plan.folder, hint="choose a folder of yours with --to DIR or HF_HOME")
+    if missing_bytes + _SPARE_BYTES <= there_bytes:
         return
     raise CannotWriteError(
-        f"{plan.title} {plan.quant} needs {missing_bytes / 1e9:.1f} GB more on the disk of "
-        f"{plan.folder}, and {free_bytes / 1e9:.1f} GB are free",
+        f"{plan.title} {plan.quant} needs {size(missing_bytes)} more on the disk of {plan.folder}, "
+        f"where {size(there_bytes)} are free and {size(_SPARE_BYTES)} are left to other programs",
         hint="make room there, choose another disk with --to DIR or HF_HOME, or a smaller --quant",
         reference="disk-full",
     )
-
-
-def existing_parent(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    folder = folder.absolute()
-    return next((each for each in (folder, *folder.parents) if each.is_dir()), Path(os.sep))
 
 
 def _size_of(path: Path) -> int | None:

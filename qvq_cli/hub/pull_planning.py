@@ -26,6 +26,7 @@ from qvq_cli.hub.catalog import (
     load_catalog,
 )
 from qvq_cli.hub.choose import choose_quant
+from qvq_cli.hub.disk import expand_home
 from qvq_cli.hub.gguf import GgufFile
 from qvq_cli.hub.heads import Heads, find_mmproj
 from qvq_cli.hub.hf_cache import blob_path, snapshot_path
@@ -40,12 +41,13 @@ from qvq_cli.hub.listing import (
     joined_name,
     remote_models,
 )
-from qvq_cli.hub.manifest import Manifest, Role, data_dir, read_manifest
-from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
+from qvq_cli.hub.manifest import Manifest, Role, copies_dir, read_manifest
+from qvq_cli.hub.names import REPO_SYNTAX, require_name, unknown_name
 from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.partial import Partial
 from qvq_cli.hub.pull_plan import PullFile, PullPlan, PullTarget
 from qvq_cli.hub.remote_types import RemoteFile, Repository
+from qvq_cli.sizes import size
 
 DEFAULT_MODEL = "qvq-72b-preview"
 
@@ -86,8 +88,8 @@ def plan_pull(
     Raises: UnavailableError: no such model, quant or repository. DoesNotFitError: no quant fits.
         GgufError: the pair in a repository doesn't fit. UnreachableError, DeniedError.
     """
-    asked = _asked(model or DEFAULT_MODEL, quant)
-    place = _Place(None if to is None else to.expanduser().absolute(), environ)
+    asked = _asked(DEFAULT_MODEL if model is None else require_name(model), quant)
+    place = _Place(None if to is None else expand_home(to).absolute(), environ)
     if asked.entry is not None:
         return _plan_entry(asked.entry, asked.quant, place, free_bytes)
     try:
@@ -121,7 +123,7 @@ def _asked(model: str, quant: str | None) -> _Asked:
             reference="embedded-model",
         )
     if name.lower() not in catalog_names():
-        raise unknown_name(model)
+        raise unknown_name(model, is_pull=True)
     entry = catalog_entry(name.lower())
     return _Asked(entry, entry.repo or "", _one_quant(in_name.upper(), typed))
 
@@ -280,7 +282,7 @@ def _fitting_quant(repository: Repository, free_bytes: int) -> str:
     least = models[-1]
     raise DoesNotFitError(
         f"{repository.repo} doesn't fit: its smallest model, {least.quant}, needs about "
-        f"{_needed_bytes(least) / 1e9:.1f} GB of memory, and {free_bytes / 1e9:.1f} GB are free",
+        f"{size(_needed_bytes(least))} of memory, and {size(free_bytes)} are free",
         hint=f"`qvq pull hf:{repository.repo}:{least.quant}` gets it all the same",
         reference="no-quant-fits",
     )
@@ -370,7 +372,7 @@ def _joined_target(
     from qvq_cli.hub.remote import file_url
 
     repo, commit = repository.repo, repository.commit
-    folder = place.to or data_dir(place.environ) / "models" / repo.replace("/", "--")
+    folder = place.to or copies_dir(place.environ) / repo.replace("/", "--")
     path = folder / PurePosixPath(name).name
     return PullTarget(
         tuple(

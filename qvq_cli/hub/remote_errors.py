@@ -80,9 +80,21 @@ def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: b
             hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
             reference="proxy-failed",
         )
+    if isinstance(error, OSError) and error.filename is not None:
+        return _of_file(error)
     if has_begun:
         return TransferError(f"the connection to {where} broke off: {_words(error)}", hint=AGAIN)
     return _of_connection(error, endpoint)
+
+
+def _of_file(error: OSError) -> ConfigError:
+    """A file that the libraries wanted on the way, such as the token: nothing of the network's."""
+    return ConfigError(
+        f"{error.filename} can't be read: {error.strerror or error}",
+        hint="the Hub's token is looked for in HF_HOME, certificates in SSL_CERT_FILE: set them to "
+        "what you may read, or unset them",
+        reference="unreadable-setting",
+    )
 
 
 def _of_connection(error: Exception, endpoint: str) -> UnreachableError:
@@ -134,8 +146,12 @@ def _of_answer(error: HfHubHTTPError, where: str, endpoint: str) -> QvqError:
     if code in (401, 403, 407):
         return _refused(code, where)
     if code == 404:
+        # Not the whole address: where the Hub redirects to, it carries a signature.
+        place = f"{error.response.url.host}{error.response.url.path}"
         return UnavailableError(
-            f"there is nothing at {error.response.url}", reference="no-remote-file"
+            f"{where} lists a file that isn't there any more: {place} answers 404",
+            hint="run it again: the repository may just have changed",
+            reference="no-remote-file",
         )
     if code == 416:
         return TransferError(

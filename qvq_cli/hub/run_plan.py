@@ -1,8 +1,8 @@
 """One run on one machine: what goes where, what gives way when memory is short, and why.
 
 What is given up, in this order, until the run fits: half of the KV cache's bits (q8_0, which no
-benchmark of llama.cpp's tells from f16), then thinking that nobody asked for. The pictures and the
-question never are: their readers would not notice.
+benchmark of llama.cpp's tells from f16), then thinking that nobody asked for, then looks at the
+pictures again. The pictures and the question never are: their readers would not notice.
 
 Refuses to know: where free memory is read from; how a plan is shown.
 """
@@ -16,12 +16,14 @@ from qvq_cli.hub.catalog import Profile
 from qvq_cli.hub.offload import MARGIN_BYTES, Offload, gpu_share, plan_offload
 from qvq_cli.hub.plan import (
     CTX_STEP,
+    F16_BYTES,
     F32_BYTES,
     LEAST_THINKING,
     MemoryPlan,
     ModelSizes,
     plan_memory,
 )
+from qvq_cli.sizes import size
 
 _Q8_0_BLOCK = 32
 _TYPICAL_QUESTION_TOKENS = 256
@@ -42,7 +44,9 @@ class Machine:
 class Demand:
     """KV cells a run asks for. n_prompt counts the pictures' tokens too.
 
-    n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it.
+    n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it. n_looks
+    looks at the pictures again, look_cells each, may be cut down to none. Each of n_chains has all
+    of that and an answer of its own behind the one prompt.
     """
 
     n_prompt: int
@@ -50,6 +54,9 @@ class Demand:
     n_answer: int
     n_thinking: int
     n_thinking_min: int
+    n_chains: int = 1
+    n_looks: int = 0
+    look_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,8 @@ class RunPlan:
     is_unified: bool = False
     reasons: tuple[str, ...] = ()
     sacrifices: tuple[Sacrifice, ...] = ()
+    n_chains: int = 1
+    n_looks: int = 0
 
     @property
     def fits(self) -> bool:
@@ -173,25 +182,32 @@ class _Planner:
     def candidates(self) -> Iterator[RunPlan]:
         """Plans from the most comfortable to the smallest."""
         wished = self._wishes.kv_type
-        plan = self._plan(wished or "f16", self._demand.n_thinking)
+        demand = self._demand
+        plan = self._plan(wished or "f16", demand.n_thinking, demand.n_looks)
         yield plan
         if wished is None and self._sizes.text.head_dim % _Q8_0_BLOCK == 0:
-            plan = self._plan("q8_0", self._demand.n_thinking)
+            plan = self._plan("q8_0", demand.n_thinking, demand.n_looks)
             yield plan
-        if plan.fits or self._demand.n_thinking_min >= self._demand.n_thinking:
-            return
-        cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * 2
-        n_less = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
-        n_thinking = max(self._demand.n_thinking_min, self._demand.n_thinking - n_less)
-        yield self._plan(plan.memory.kv_type, n_thinking)
+        kv_type = plan.memory.kv_type
+        if not plan.fits and demand.n_thinking_min < demand.n_thinking:
+            n_thinking = max(demand.n_thinking_min, demand.n_thinking - _lacking_cells(plan))
+            plan = self._plan(kv_type, n_thinking, demand.n_looks)
+            yield plan
+        if not plan.fits and demand.n_looks:
+            n_fewer = -(-_lacking_cells(plan) // demand.look_cells)
+            yield self._plan(kv_type, plan.n_thinking, max(0, demand.n_looks - n_fewer))
 
-    def _plan(self, kv_type: KvType, n_thinking: int) -> RunPlan:
+    def _plan(self, kv_type: KvType, n_thinking: int, n_looks: int) -> RunPlan:
         demand, machine = self._demand, self.machine
+        n_looking = n_looks * demand.look_cells
         memory = plan_memory(
             self._sizes,
-            n_ctx=demand.n_prompt + n_thinking + demand.n_answer,
+            n_ctx=demand.n_prompt + n_thinking + n_looking + demand.n_answer,
+            n_chains=demand.n_chains,
+            n_shared=demand.n_prompt,
             image_tokens=demand.image_tokens,
             kv_type=kv_type,
+            keeps_pictures=n_looks > 0,
         )
         gpu_free_bytes = sum(gpu.free_bytes for gpu in machine.gpus)
         n_wished = self._wishes.n_gpu_layers
@@ -203,7 +219,15 @@ class _Planner:
             offload = Offload(n_wished, vision_on_gpu=n_wished != 0)
         host = self._host_use(memory, offload)
         devices = (host, *self._gpu_uses(memory, offload, gpu_free_bytes))
-        return RunPlan(memory, n_thinking, offload, devices, machine.is_unified)
+        return RunPlan(
+            memory,
+            n_thinking,
+            offload,
+            devices,
+            machine.is_unified,
+            n_chains=demand.n_chains,
+            n_looks=n_looks,
+        )
 
     def _host_use(self, memory: MemoryPlan, offload: Offload) -> DeviceUse:
         """What stays in the computer's own memory."""
@@ -244,6 +268,13 @@ class _Planner:
             )
 
 
+def _lacking_cells(plan: RunPlan) -> int:
+    """KV cells that each chain must give up so that the plan fits, in all a whole step or more."""
+    cell_bytes = plan.memory.kv_bytes_per_token + N_UBATCH * F16_BYTES
+    n_lacking = (-(-plan.lacking_bytes // cell_bytes) // CTX_STEP + 1) * CTX_STEP
+    return -(-n_lacking // plan.n_chains)
+
+
 def _chosen(machine: Machine, device: str | None) -> Machine:
     """The machine with the GPUs that may be used."""
     if device is None:
@@ -253,13 +284,13 @@ def _chosen(machine: Machine, device: str | None) -> Machine:
 
 
 def _verdict(plan: RunPlan) -> str:
-    needed, usable = _gb(plan.needed_bytes), _gb(plan.usable_bytes)
+    needed, usable = size(plan.needed_bytes), size(plan.usable_bytes)
     if plan.fits:
-        return f"it fits: it takes {needed} of {usable} GB of free memory"
+        return f"it fits: it takes {needed} of the {usable} of memory that are free"
     memory = plan.memory
     return (
         f"it does not fit: with {memory.n_ctx:,} tokens of context in {memory.kv_type} it needs "
-        f"{needed} GB of memory, and {usable} GB are free"
+        f"{needed} of memory, and {usable} are free"
     )
 
 
@@ -267,12 +298,18 @@ def _sacrifices(plan: RunPlan, first: RunPlan) -> Iterator[Sacrifice]:
     if plan.memory.kv_type != first.memory.kv_type:
         saved = first.memory.kv_bytes - plan.memory.kv_bytes
         why = "so that all layers fit on the GPU" if first.fits else "as memory is short"
-        yield Sacrifice("kv-q8-0", f"the context is kept in q8_0, {why}: {_gb(saved)} GB less")
+        yield Sacrifice("kv-q8-0", f"the context is kept in q8_0, {why}: {size(saved)} less")
     if plan.n_thinking < first.n_thinking:
         yield Sacrifice(
             "thinking-limited",
             f"there is memory for {plan.n_thinking:,} tokens of thinking, not for the usual "
             f"{first.n_thinking:,}",
+        )
+    if plan.n_looks < first.n_looks:
+        yield Sacrifice(
+            "looks-limited",
+            f"there is memory for {plan.n_looks} looks at the picture again, not for "
+            f"{first.n_looks}",
         )
 
 
@@ -286,12 +323,8 @@ def _place(plan: RunPlan, machine: Machine, n_layer: int) -> str:
         return f"all {n_layer + 1} layers go on {names}"
     if n == 0:
         return f"it runs on the CPU: {names} has too little free memory"
-    free = _gb(sum(gpu.free_bytes for gpu in machine.gpus))
+    free = size(sum(gpu.free_bytes for gpu in machine.gpus))
     return (
-        f"{n} of {n_layer + 1} layers go on {names}, as many as {free} GB hold with "
-        f"{_gb(MARGIN_BYTES)} GB left free; the CPU has the rest"
+        f"{n} of {n_layer + 1} layers go on {names}, as many as {free} hold with "
+        f"{size(MARGIN_BYTES)} left free; the CPU has the rest"
     )
-
-
-def _gb(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f}"

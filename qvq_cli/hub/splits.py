@@ -1,15 +1,52 @@
-"""Models that gguf-split cut into parts (`x-00001-of-00003.gguf`), each a GGUF of its own.
+"""Models in several files: parts that are GGUFs of their own, and slices that were cut as bytes.
 
-Source: llama.cpp, LLM_KV_SPLIT_* and llama_split_path in src/llama.cpp.
+gguf-split makes parts (`x-00001-of-00003.gguf`), which llama.cpp reads as they are; slices
+(`x.gguf.part1of3`, `x.gguf.a`) have to be joined first. Source: llama.cpp, LLM_KV_SPLIT_* and
+llama_split_path in src/llama.cpp.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from qvq_cli.errors import GgufError
+from qvq_cli.hub.disk import is_file
+from qvq_cli.hub.foreign import RAW_PART
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.gguf")
+
+
+class PartName(NamedTuple):
+    """What the name of one file of several says.
+
+    whole: what the model would be called in one file. number: from 1. total: None where the name
+    doesn't tell. is_slice: it is no GGUF of its own.
+    """
+
+    whole: str
+    number: int
+    total: int | None
+    is_slice: bool
+
+
+def part_name(name: str) -> PartName | None:
+    """Read a file's name; None of a model in one file."""
+    part = _PART.fullmatch(name)
+    if part is not None:
+        return PartName(f"{part['stem']}.gguf", int(part["number"]), int(part["total"]), False)
+    cut = RAW_PART.fullmatch(name)
+    if cut is None:
+        return None
+    if cut["letter"]:
+        return PartName(cut["whole"], ord(cut["letter"].lower()) - ord("a") + 1, None, True)
+    return PartName(cut["whole"], int(cut["number"]), int(cut["total"]), True)
+
+
+def whole_name(name: str) -> str:
+    """A file's name without what tells it from the other files of its model."""
+    part = part_name(name)
+    return part.whole if part else name
 
 
 def part_paths(path: Path) -> tuple[Path, ...]:
@@ -19,10 +56,10 @@ def part_paths(path: Path) -> tuple[Path, ...]:
     """
     match = _PART.fullmatch(path.name)
     total = int(match["total"]) if match else 0
-    if match is None or total == 0 or not path.exists():
+    if match is None or total == 0 or not is_file(path):
         return (path,)
     names = [f"{match['stem']}-{i:05d}-of-{total:05d}.gguf" for i in range(1, total + 1)]
-    missing = [name for name in names if not path.with_name(name).exists()]
+    missing = [name for name in names if not is_file(path.with_name(name))]
     if missing:
         listed = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
         raise GgufError(

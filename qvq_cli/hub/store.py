@@ -24,13 +24,16 @@ from qvq_cli.hub.catalog import (
     quants_by_size,
 )
 from qvq_cli.hub.config import Config
+from qvq_cli.hub.disk import expand_home, is_file, is_folder
 from qvq_cli.hub.gguf import read_gguf
 from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
 from qvq_cli.hub.installed import list_installed, matching
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.hub.names import REPO_SYNTAX, unknown_name
+from qvq_cli.hub.names import REPO_SYNTAX, unknown_name, unknown_quant
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
+from qvq_cli.hub.remedy import remedy
+from qvq_cli.sizes import size
 
 Origin = Literal["option", "environment", "config", "installed", "embedded"]
 NOT_INSTALLED = "not-installed"
@@ -114,7 +117,7 @@ def resolve_model(
         file = read_gguf(located.model)
     with _blaming("option" if mmproj else wanted.origin, config, "mmproj"):
         if wanted.mmproj is not None:
-            pair = check_pair(file, read_gguf(Path(wanted.mmproj).expanduser()))
+            pair = check_pair(file, read_gguf(expand_home(Path(wanted.mmproj))))
         elif located.mmprojs is not None:
             pair = pair_with_best(file, located.mmprojs)
         else:
@@ -180,8 +183,7 @@ def _locate_installed(installed: Installed) -> _Located:
     if installed.problem is not None:
         raise DataError(
             f"{installed.model_id} can't be used: {installed.problem}",
-            hint=f"`qvq verify {installed.model_id}` looks closer, `qvq pull {installed.model_id}` "
-            "fetches what is broken",
+            hint=f"qvq verify {installed.model_id} looks closer; {remedy(installed)}",
             reference="changed-model",
         )
     return _Located(installed.model_path, [installed.mmproj_path], installed)
@@ -196,15 +198,15 @@ def _locate(model: str, environ: Mapping[str, str]) -> _Located:
     name, _, quant = model.partition(":")
     if name in catalog_names():
         return _locate_entry(catalog_entry(name), quant.upper(), environ)
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = expand_home(Path(model))
+    if is_folder(path):
         inside = [each.name for each in sorted(path.glob("*.gguf")) if not is_named_mmproj(each)]
         raise InputNotFoundError(
             f"{path} is a folder",
             hint=f'give the model in it: --model "{path / inside[0]}"' if inside else None,
             reference="no-such-model",
         )
-    if path.is_file() or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
+    if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
         return _Located(path, installed=_installed_with(path, environ))
     raise unknown_name(model)
 
@@ -221,11 +223,7 @@ def _installed_with(path: Path, environ: Mapping[str, str]) -> Installed | None:
 def _locate_entry(entry: CatalogEntry, quant: str, environ: Mapping[str, str]) -> _Located:
     """A catalog model's files: those of the program itself, or those in the cache."""
     if quant and quant not in entry.quants:
-        raise UnavailableError(
-            f"{entry.name} has no quant {quant} in the catalog",
-            hint="it has " + ", ".join(entry.quants),
-            reference="unknown-quant",
-        )
+        raise unknown_quant(entry, quant)
     if entry.repo is None:
         folder = models_dir() / entry.name
         first = entry.quants[quant or entry.default_quant][0]
@@ -285,10 +283,10 @@ def _mmprojs(cached: Mapping[str, Path]) -> list[Path]:
 
 
 def _not_installed(entry: CatalogEntry, quant: str) -> UnavailableError:
-    size = entry.about_bytes(quant or entry.default_quant)
+    n_bytes = entry.about_bytes(quant or entry.default_quant)
     return UnavailableError(
         f"{entry.title}{' ' if quant else ''}{quant} is not on this machine"
-        + ("" if size is None else f" ({size / 1e9:.1f} GB to download)"),
+        + ("" if n_bytes is None else f" ({size(n_bytes)} to download)"),
         hint=f"qvq pull {entry.name}" + (f" --quant {quant}" if quant else ""),
         reference=NOT_INSTALLED,
     )

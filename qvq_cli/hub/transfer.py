@@ -230,11 +230,17 @@ class Transfer:
             self._place(active.target, whole.hexdigest())
 
     def _sift(self) -> None:
-        """After wrong bytes: forget the other files that are all here and wrong as well."""
+        """After wrong bytes: forget what else may be wrong, so that one more run is enough.
+
+        Whole files are hashed. Of one under way, what this run brought came by the same road as the
+        wrong bytes, and goes; what earlier runs left stays.
+        """
         for active in self._active:
             offset = 0
             for i, source in enumerate(active.target.files):
-                if i >= active.checked and active.partial.done_bytes(i) == source.n_bytes:
+                if active.partial.done_bytes(i) < source.n_bytes:
+                    active.partial.forget_new(i)
+                elif i >= active.checked:
                     digest = source.new_digest()
                     with active.target.part_path.open("rb") as file:
                         file.seek(offset)
@@ -243,6 +249,7 @@ class Transfer:
                     if digest.hexdigest() != source.digest:
                         active.partial.reset(i)
                 offset += source.n_bytes
+            active.partial.close()  # a connection may still hold a piece of what was forgotten
 
     def _check_source(self, active: _Active, i: int, whole: "hashlib._Hash") -> bool:
         """Hash a source as it arrives. Returns: False when the run was stopped before its end."""

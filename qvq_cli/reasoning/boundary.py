@@ -43,6 +43,11 @@ class Splitter(Protocol):
         """The text is over: settle what was held back."""
         ...
 
+    @property
+    def held(self) -> str:
+        """What waits: blanks, and behind them the start of a possible boundary."""
+        ...
+
     def conclusion(self, language: Language, tail: str) -> Conclusion:
         """The shortest text that turns what was pushed (it ends in `tail`) into a boundary."""
         ...

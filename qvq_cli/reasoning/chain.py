@@ -1,9 +1,11 @@
 """One chain of reasoning and its answer: a state machine on tokens that knows no engine.
 
+    THINKING --a look at the pictures is due--------------------> LOOKING -> THINKING
     THINKING --the model's own boundary-------------------------> ANSWERING   (concluded)
     THINKING --budget, deadline, loop, Ctrl-C, no room left-----> CONCLUDING  (that reason)
     CONCLUDING --the boundary was appended----------------------> ANSWERING
     ANSWERING --end of generation, loop, too long---------------> OVER
+    any of these --cut from outside-----------------------------> OVER        (cut)
     THINKING --end of generation without a boundary-------------> OVER        (concluded)
 
 Policies live in their own modules; this one only asks them in turn after each token. Whoever drives
@@ -22,14 +24,16 @@ from qvq_cli.reasoning.budget import Budget, BudgetState, ThinkingBudget
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
-    Event,
+    ChainEvent,
     Finish,
     Forced,
+    LookedAgain,
     Notice,
     ReasoningDelta,
     ReasoningStarted,
 )
 from qvq_cli.reasoning.language import DriftDetector, Language
+from qvq_cli.reasoning.look_again import Look, LookAgain, Looking
 from qvq_cli.reasoning.loops import LoopDetector
 from qvq_cli.reasoning.transcript import Channelled, Dialect, Transcript
 
@@ -44,20 +48,35 @@ Source: VLMEvalKit, vlmeval/config.py, max_new_tokens of QVQ-72B-Preview.
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far the model may go."""
+    """How far the model may go, and how often it looks at its pictures again: each of n_chains,
+    which vote where there are several."""
 
     budget: ThinkingBudget
     max_answer_tokens: int
     sampling: Sampling
+    looks: LookAgain | None = None
+    n_chains: int = 1
 
     @property
     def reserve(self) -> Reserve:
         """KV cells to keep free after the prompt: for an answer always, for thinking at best."""
         n_answer = self.max_answer_tokens + N_CONCLUSION
+        n_looking = self.n_looks * self.looks.n_cells if self.looks else 0
+        return Reserve(n_answer, n_answer + self.n_thinking + n_looking, self.n_chains)
+
+    @property
+    def n_thinking(self) -> int:
+        """KV cells that thinking takes at most."""
         n_thinking = self.budget.reserve_tokens
-        return Reserve(
-            n_answer, n_answer + (N_THINKING_UNBOUNDED if n_thinking is None else n_thinking)
-        )
+        return N_THINKING_UNBOUNDED if n_thinking is None else n_thinking
+
+    @property
+    def n_looks(self) -> int:
+        """Looks that may come due while it thinks."""
+        if self.looks is None:
+            return 0
+        n_thinking = self.budget.max_tokens
+        return self.looks.n_looks(N_THINKING_UNBOUNDED if n_thinking is None else n_thinking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +86,17 @@ class Decode:
     n_max: int
 
 
-Step = Decode | Conclusion
-"""What a chain needs next; a Conclusion is to be appended."""
+Step = Decode | Look | Conclusion
+"""What a chain needs next; a Look and a Conclusion are to be appended."""
 
 
 class Chain:
     """Reasoning and answer of one run of the model, from just behind the prompt.
 
     Args:
-        room: tokens that the context leaves for thinking.
+        room: tokens that the context leaves for thinking and looking.
         tell: gets every event as it happens.
+        look_s: seconds that the first look will probably take.
     """
 
     def __init__(
@@ -86,7 +106,8 @@ class Chain:
         policy: Policy,
         room: int,
         control: Control,
-        tell: Callable[[Event], None],
+        tell: Callable[[ChainEvent], None],
+        look_s: float = 0.0,
     ) -> None:
         self.transcript = Transcript(dialect)
         self.finish = Finish.CONCLUDED
@@ -104,6 +125,12 @@ class Chain:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._untold: list[Channelled] = []
         self._conclusion: Conclusion | None = None
+        self._looks = (policy.looks or LookAgain(1, (), n_max=0)).within(
+            room, policy.n_thinking, policy.n_looks
+        )
+        self._looking = Looking(self._looks)
+        self._look: Look | None = None
+        self._look_s = look_s
         self._is_over = False
         self._began_s = time.perf_counter()
         self._begin(dialect)
@@ -114,6 +141,11 @@ class Chain:
         self.notices.append(Notice(reference, message))
         self._tell(self.notices[-1])
 
+    @property
+    def n_looks(self) -> int:
+        """How often the pictures were put in again."""
+        return self._looking.n_looks
+
     # what the driver does
 
     @property
@@ -123,12 +155,17 @@ class Chain:
             return None
         if self._conclusion is not None:
             return self._conclusion
+        if self._look is not None:
+            return self._look
         n_answer = self._policy.max_answer_tokens - self.answer_tokens
         if self.transcript.in_answer:
             return Decode(n_answer)
-        n_thinking = self._budget.most_tokens(self.reasoning_tokens)
-        n_room = self._room - self.reasoning_tokens + n_answer
-        return Decode(n_room if n_thinking is None else min(n_room, n_thinking))
+        limits = (
+            self._room - self.reasoning_tokens + n_answer,
+            self._budget.most_tokens(self.reasoning_tokens),
+            self._looking.most_tokens(self.reasoning_tokens),
+        )
+        return Decode(min(limit for limit in limits if limit is not None))
 
     def feed(self, piece: Piece) -> bool:
         """Take the next token. Returns: False when decoding must stop here for another step."""
@@ -151,7 +188,8 @@ class Chain:
         departure = self._departure(delta)
         if departure is not None:
             self._conclude(*departure)
-        return departure is None
+            return False
+        return not self._begin_look()
 
     def out_of_cells(self) -> None:
         """The engine had no room for the tokens that `step` asked for."""
@@ -162,6 +200,8 @@ class Chain:
 
     def cut_off(self) -> None:
         """The run can't go on: settle what was said so far, telling nobody."""
+        if self._is_over:
+            return
         self.finish = Finish.ABORTED
         self._control.can_conclude = False
         self._is_over = True
@@ -173,6 +213,23 @@ class Chain:
         self._conclusion = None
         self._loops = LoopDetector()
 
+    def looked(self, look: Look, n_cells: int, look_s: float) -> None:
+        """The pictures are in the KV cache again; they took n_cells cells and look_s seconds."""
+        self._look = None
+        self._look_s = look_s
+        self._room -= n_cells
+        self._looking.looked(self.reasoning_tokens)
+        self._untold += self.transcript.feed(look.after)
+        self._tell_text()
+        self._tell(LookedAgain(self.n_looks, self.reasoning_tokens, n_cells, look_s))
+        if self._control.conclude_requested:
+            self._conclude(*_INTERRUPTED)
+
+    def cut(self) -> None:
+        """Nobody waits for the rest any more."""
+        self._end()
+        self.finish = Finish.CUT
+
     # thinking
 
     def _begin(self, dialect: Dialect) -> None:
@@ -182,10 +239,18 @@ class Chain:
         if wanted.max_tokens == 0:
             self._conclude(Finish.BUDGET, "answering at once, without thinking")
             return
-        if wanted.max_tokens is not None and wanted.max_tokens > self._room:
+        n_looks = self._looks.n_max
+        if n_looks < self._policy.n_looks:
+            self.notice(
+                "looks-limited",
+                f"this model's context has room for {n_looks} looks at the picture again, not for "
+                f"{self._policy.n_looks}",
+            )
+        n_thinking = self._room - n_looks * self._looks.n_cells
+        if wanted.max_tokens is not None and wanted.max_tokens > n_thinking:
             self.notice(
                 "thinking-shortened",
-                f"this model's context leaves {self._room} tokens for thinking, not "
+                f"this model's context leaves {n_thinking} tokens for thinking, not "
                 f"{wanted.max_tokens}",
             )
         self._tell(ReasoningStarted(wanted.max_tokens, wanted.max_s))
@@ -194,7 +259,7 @@ class Chain:
     def _departure(self, delta: str) -> tuple[Finish, str] | None:
         """Ask each policy whether the reasoning may go on after this token."""
         if self._control.conclude_requested:
-            return Finish.INTERRUPTED, "interrupted; asking for the answer now (Ctrl-C again stops)"
+            return _INTERRUPTED
         loop = self._loops.feed(delta)
         if loop is not None:
             return Finish.LOOP, (
@@ -209,10 +274,8 @@ class Chain:
                 f"the reasoning slips into {other} ({_quote(drift.sample)}); "
                 "read it with more care than usual",
             )
-        is_complete = not self._utf8.getstate()[0]
-        elapsed_s = time.perf_counter() - self._began_s
         state = self._budget.update(
-            self.reasoning_tokens, elapsed_s, self.transcript.tail, is_complete
+            self.reasoning_tokens, self._elapsed_s, self.transcript.tail, self._is_character_whole
         )
         if state is BudgetState.FORCE:
             if self._budget.used_up == "time":
@@ -221,7 +284,44 @@ class Chain:
                 f"the thinking budget of {self._policy.budget.max_tokens} tokens is used up; "
                 "asking for the answer now"
             )
-        return _out_of_room(self._room) if self.reasoning_tokens >= self._room else None
+        n_tokens = self.reasoning_tokens
+        return _out_of_room(n_tokens) if n_tokens >= self._room else None
+
+    @property
+    def _elapsed_s(self) -> float:
+        return time.perf_counter() - self._began_s
+
+    @property
+    def _is_character_whole(self) -> bool:
+        return not self._utf8.getstate()[0]
+
+    def _begin_look(self) -> bool:
+        """Whether the pictures are to be put in now; the cue is then part of the reasoning.
+
+        Loop and drift detection read what the model says, so neither is told of the cue.
+        """
+        if self._policy.looks is None:
+            return False
+        is_whole = self._is_character_whole and not self.transcript.may_be_at_boundary
+        tail = self.transcript.tail
+        if not self._looking.is_fair(self.reasoning_tokens, tail, is_whole=is_whole):
+            return False
+        if not self._is_look_useful():
+            self._looking.pass_over()
+            return False
+        self._look = self._looks.look(self._language, tail)
+        self._untold += self.transcript.feed(self._look.before)
+        self._tell_text()
+        return True
+
+    def _is_look_useful(self) -> bool:
+        """Whether budget, clock and context allow it, and some thinking about what was seen."""
+        budget, n_useful = self._policy.budget, self._looks.n_useful
+        if budget.max_s is not None and self._elapsed_s + self._look_s >= budget.max_s:
+            return False
+        if budget.max_tokens is not None and budget.max_tokens - self.reasoning_tokens < n_useful:
+            return False
+        return self._room - self.reasoning_tokens >= self._looks.n_cells + n_useful
 
     def _conclude(self, finish: Finish, message: str) -> None:
         """Have the model's own boundary put after its reasoning, and let it answer."""
@@ -270,6 +370,12 @@ class Chain:
             else:
                 self._tell(AnswerDelta(text, self.answer_tokens))
         self._untold = []
+
+
+_INTERRUPTED = (
+    Finish.INTERRUPTED,
+    "interrupted; asking for the answer now (Ctrl-C again stops)",
+)
 
 
 def _out_of_room(room: int) -> tuple[Finish, str]:

@@ -25,6 +25,8 @@ class Finish(StrEnum):
     INTERRUPTED = "interrupted"
     LENGTH = "length"
     ABORTED = "aborted"
+    CUT = "cut"
+    """Only of one chain among several: the vote was decided without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens; drafted and accepted stay 0 in a run that was cut off."""
+    """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again.
+
+    cached_tokens of the prompt's, and cached_images of the pictures, were not computed in this run
+    but found in the cache. drafted and accepted stay 0 in a run that was cut off.
+    """
 
     image_tokens: int = 0
     prompt_tokens: int = 0
@@ -51,6 +57,9 @@ class Usage:
     answer_tokens: int = 0
     drafted: int = 0
     accepted: int = 0
+    looks: int = 0
+    cached_tokens: int = 0
+    cached_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,16 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAgain:
+    """The pictures were put in again, n_cells KV cells in look_s seconds; `n` counts the looks."""
+
+    n: int
+    reasoning_tokens: int
+    n_cells: int
+    look_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """The program, not the model, ended the reasoning.
 
@@ -145,12 +164,81 @@ class Forced:
     appended: str
 
 
+ChainEvent = ReasoningStarted | ReasoningDelta | AnswerDelta | LookedAgain | Forced | Notice
+
+
+@dataclass(frozen=True, slots=True)
+class InChain:
+    """What happened in one of several chains, counted from 0."""
+
+    chain: int
+    event: ChainEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many chains gave an answer; it stands here as the first of them wrote it."""
+
+    answer: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """A chain came to its end: with an answer, or with None, which is no vote.
+
+    counts: all votes so far, most first. is_decided: the chains still running can't change it.
+    """
+
+    chain: int
+    answer: str | None
+    n_finished: int
+    n_chains: int
+    counts: tuple[Count, ...]
+    is_decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRecord:
+    """One chain of a vote. It alone, with this seed and the run's sampling, says the same."""
+
+    seed: int
+    answer: Answer | None
+    answer_text: str
+    reasoning: str
+    finish: Finish
+    reasoning_tokens: int
+    answer_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """How the chains of a run voted.
+
+    winner: the first chain that gave the answer most gave, None where none gave one; the run's
+    record is its. agreed: votes for that answer. n_finished: chains that came to their end, with an
+    answer or without; the others were cut because they could not have changed the outcome.
+    """
+
+    winner: int | None
+    agreed: int
+    n_finished: int
+    counts: tuple[Count, ...]
+    chains: tuple[ChainRecord, ...]
+
+    @property
+    def agreement(self) -> float:
+        """The share of the finished chains that gave the answer."""
+        return self.agreed / self.n_finished if self.n_finished else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """All there is to know about one run; `dataclasses.asdict` of it is the body of --json.
 
     answer is None when none was reached; answer_text is everything the model said after the
-    boundary.
+    boundary. votes is None for a run of one chain; else what is said of one chain here, its texts
+    and its tokens, is the winner's.
     """
 
     question: str
@@ -165,6 +253,7 @@ class Record:
     sampling: Sampling
     images: tuple[ImageUsed, ...]
     notices: tuple[Notice, ...] = field(default=())
+    votes: Votes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +275,10 @@ Event = (
     | ReasoningStarted
     | ReasoningDelta
     | AnswerDelta
+    | LookedAgain
     | Forced
+    | InChain
+    | Voted
     | Solved
     | CutOff
 )

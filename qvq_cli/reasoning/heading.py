@@ -127,6 +127,10 @@ class HeadingSplitter:
     def flush(self) -> Cut:
         return self._scan(self._held, is_end=True)
 
+    @property
+    def held(self) -> str:
+        return self._held
+
     def _scan(self, text: str, *, is_end: bool) -> Cut:
         settled: list[str] = []
         self._held = ""

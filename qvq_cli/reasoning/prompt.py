@@ -13,29 +13,15 @@ from qvq_cli.engine.protocol import Bitmap, PromptPart, TextPart
 from qvq_cli.reasoning.tags import OPENING_TAG
 from qvq_cli.reasoning.transcript import Dialect
 
-DEFAULT_SYSTEM = {
-    # QVQ's quickstart: README.md of Qwen/QVQ-72B-Preview.
-    Dialect.HEADING: (
-        "You are a helpful and harmless assistant. You are Qwen developed by Alibaba. "
-        "You should think step-by-step."
-    ),
-    # Qwen3-VL's template adds no system turn of its own.
-    Dialect.THINK_TAGS: "",
-    # Qwen2-VL-Instruct's template puts this where no system message is given.
-    Dialect.PLAIN: "You are a helpful assistant.",
-}
-
 
 def build_prompt(
-    system: str | None, bitmaps: Sequence[Bitmap], question: str, dialect: Dialect
+    system: str, bitmaps: Sequence[Bitmap], question: str, dialect: Dialect
 ) -> tuple[PromptPart, ...]:
     """Lay out one turn, up to where the model starts to write.
 
     Args:
-        system: None for the dialect's own, "" for no system turn.
+        system: "" for no system turn.
     """
-    if system is None:
-        system = DEFAULT_SYSTEM[dialect]
     user_turn = "<|im_start|>user\n"
     parts: list[PromptPart]
     if system:

@@ -28,6 +28,10 @@ class TagSplitter:
     def flush(self) -> Cut:
         return self._scan(self._held, is_end=True)
 
+    @property
+    def held(self) -> str:
+        return self._held
+
     def _scan(self, text: str, *, is_end: bool) -> Cut:
         self._held = ""
         if not self._has_begun:

@@ -62,6 +62,11 @@ class Transcript:
         return self._splitter is None
 
     @property
+    def may_be_at_boundary(self) -> bool:
+        """Whether the last characters may turn out to be the start of the boundary."""
+        return self._splitter is not None and bool(self._splitter.held.strip(BLANKS))
+
+    @property
     def text(self) -> str:
         """Everything that was fed, unchanged."""
         return "".join(self._text)

@@ -2,7 +2,7 @@
 
 import re
 
-from qvq_cli.errors import QvqError
+from qvq_cli.errors import AbortedError, QvqError
 from qvq_cli.ui.clean import clean
 from qvq_cli.ui.streams import Environment
 
@@ -13,19 +13,21 @@ def render_error(error: QvqError, env: Environment) -> None:
     """Write the error to stderr: coloured and wrapped on a terminal, else as plain lines."""
     message = _one_block(error.message)
     hint = _one_block(error.hint) if error.hint else ""
+    # What a person stopped or declined is no error.
+    label = "qvq: " if isinstance(error, AbortedError) else "qvq: error: "
     if env.stderr.is_terminal and not env.is_dumb:
-        _render_on_terminal(message, hint, env)
+        _render_on_terminal(label, message, hint, env)
         return
-    env.stderr.write(f"qvq: error: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+    env.stderr.write(f"{label}{message}\n" + (f"hint: {hint}\n" if hint else ""))
 
 
-def _render_on_terminal(message: str, hint: str, env: Environment) -> None:
+def _render_on_terminal(label: str, message: str, hint: str, env: Environment) -> None:
     from rich.text import Text
 
     from qvq_cli.ui.consoles import make_console
 
     console = make_console(env.stderr, env)
-    text = Text.assemble(("qvq: error: ", "bold red"), message)
+    text = Text.assemble((label, "bold red" if "error" in label else "bold"), message)
     if hint:
         text.append(f"\nhint: {hint}", style="dim")
     console.print(text)

@@ -2,6 +2,7 @@
 
 `schema` counts up when a key changes its meaning or goes away, not when one is added. Everything is
 carried exactly but for what JSON can't hold: lone surrogates become U+FFFD, NaN and infinity null.
+Of several chains that vote, events say which it was (`"chain": 2`, from 0).
 """
 
 import json
@@ -13,14 +14,14 @@ from typing import Any
 
 from qvq_cli import __version__
 from qvq_cli.errors import QvqError
-from qvq_cli.reasoning.events import CutOff, Event, Progress, Record, Solved
+from qvq_cli.reasoning.events import CutOff, Event, InChain, Progress, Record, Solved, Votes
 from qvq_cli.ui.clean import without_surrogates
 from qvq_cli.ui.plain import FormatAnswer, as_written
 from qvq_cli.ui.streams import Environment, OutputStream
 
 SCHEMA = 1
 _SECONDS_DIGITS = 3
-_SHARE_DIGITS = 3
+_SHARE_DIGITS = 4
 _SHARE_STEP = 0.05
 _CAMEL_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -51,6 +52,32 @@ def result_object(record: Record, format_answer: FormatAnswer | None = None) -> 
         "sampling": asdict(record.sampling),
         "images": [asdict(image) for image in record.images],
         "notices": [asdict(notice) for notice in record.notices],
+        "votes": None if record.votes is None else _votes_object(record.votes),
+    }
+
+
+def _votes_object(votes: Votes) -> dict[str, Any]:
+    """Chains count from 0; `winner` is the chain whose texts and tokens are the result's."""
+    return {
+        "n_chains": len(votes.chains),
+        "n_finished": votes.n_finished,
+        "agreed": votes.agreed,
+        "agreement": round(votes.agreement, _SHARE_DIGITS),
+        "winner": votes.winner,
+        "counts": [asdict(count) for count in votes.counts],
+        "chains": [
+            {
+                "chain": i,
+                "seed": chain.seed,
+                "answer": None if chain.answer is None else chain.answer.text,
+                "answer_text": chain.answer_text,
+                "reasoning": chain.reasoning,
+                "finish": chain.finish.value,
+                "reasoning_tokens": chain.reasoning_tokens,
+                "answer_tokens": chain.answer_tokens,
+            }
+            for i, chain in enumerate(votes.chains)
+        ],
     }
 
 
@@ -128,9 +155,10 @@ class JsonLinesSink:
             event = replace(event, share=round(event.share, _SHARE_DIGITS))
         if isinstance(event, Solved):
             body = {"event": "result", **result_object(event.record, self._format_answer)}
+        elif isinstance(event, InChain):
+            body = {"event": _name(event.event), "chain": event.chain, **asdict(event.event)}
         else:
-            name = _CAMEL_HUMP.sub("_", type(event).__name__).lower()
-            body = {"event": name, **asdict(event)}
+            body = {"event": _name(event), **asdict(event)}
         _write_line(self._stdout, body)
 
     def _is_worth_a_line(self, now: Progress) -> bool:
@@ -144,6 +172,11 @@ class JsonLinesSink:
 
     def error(self, error: QvqError) -> None:
         _write_line(self._stdout, {"event": "error", **error_object(error, self._record)})
+
+
+def _name(event: Event) -> str:
+    """`reasoning_delta` for a ReasoningDelta"""
+    return _CAMEL_HUMP.sub("_", type(event).__name__).lower()
 
 
 def _write_line(stream: OutputStream, value: dict[str, Any]) -> None:

@@ -5,11 +5,12 @@ from rich.panel import Panel
 from rich.text import Text
 
 from qvq_cli.errors import QvqError
-from qvq_cli.reasoning.events import Answer, Event, Solved
+from qvq_cli.reasoning.events import Answer, Event, Record, Solved
 from qvq_cli.ui.clean import clean
 from qvq_cli.ui.consoles import make_console
 from qvq_cli.ui.plain import FormatAnswer
 from qvq_cli.ui.streams import Environment
+from qvq_cli.ui.wording import agreement
 
 _ANSWER_STYLE = "bold"
 _FRAME_STYLE = "green"
@@ -20,6 +21,10 @@ def as_unicode(answer: Answer) -> str:
     from qvq_cli.latex import latex_to_unicode
 
     return latex_to_unicode(answer.text)
+
+
+def _title(record: Record) -> str:
+    return "Answer" if record.votes is None else f"Answer, {agreement(record.votes)}"
 
 
 class PanelSink:
@@ -39,7 +44,7 @@ class PanelSink:
             Panel(
                 text,
                 box=ROUNDED,
-                title="Answer",
+                title=_title(event.record),
                 title_align="left",
                 border_style=_FRAME_STYLE,
                 expand=False,

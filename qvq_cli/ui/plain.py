@@ -11,15 +11,18 @@ from qvq_cli.reasoning.events import (
     Event,
     Forced,
     ImageReady,
+    LookedAgain,
     Notice,
     Progress,
     ReasoningDelta,
     Solved,
+    Voted,
 )
 from qvq_cli.ui.clean import clean
+from qvq_cli.ui.spotlight import Shown
 from qvq_cli.ui.status import STAGE_LABELS
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.wording import image_line, summary
+from qvq_cli.ui.wording import image_line, look_line, shown_line, summary, vote_line
 
 FormatAnswer = Callable[[Answer], str]
 
@@ -43,7 +46,7 @@ class PlainNarrator:
         self._is_mid_line = False
         self._stage: str | None = None
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event | Shown) -> None:
         match event:
             case Notice() | Forced():
                 self._line(clean(event.message))
@@ -52,9 +55,15 @@ class PlainNarrator:
                 self._line(STAGE_LABELS[event.stage])
             case ImageReady() if self._full:
                 self._line(image_line(event.image))
+            case LookedAgain() if self._full:
+                self._line(look_line(event))
             case ReasoningDelta() if self._full and (text := clean(event.text)):
                 self._stderr.write(text)
                 self._is_mid_line = not text.endswith("\n")
+            case Voted() if self._full:
+                self._line(vote_line(event))
+            case Shown() if self._full:
+                self._line(shown_line(event))
             case Solved() if self._full:
                 self._line(summary(event.record))
 

@@ -9,8 +9,10 @@ from qvq_cli.reasoning.events import (
     Progress,
     ReasoningDelta,
     ReasoningStarted,
+    Voted,
 )
-from qvq_cli.ui.wording import clock_time
+from qvq_cli.ui.spotlight import Shown
+from qvq_cli.ui.wording import clock_time, tally
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SPINNER_FPS = 8
@@ -36,8 +38,9 @@ class Status:
         self._is_forced = False
         self._reasoning_tokens = 0
         self._answer_tokens: int | None = None
+        self._vote: Voted | None = None
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event | Shown) -> None:
         match event:
             case Progress():
                 if self._stage is None or self._stage.stage != event.stage:
@@ -51,6 +54,10 @@ class Status:
                 self._answer_tokens = event.answer_tokens
             case Forced():
                 self._is_forced = True
+            case Voted():
+                self._vote = event
+            case Shown():
+                self._is_forced, self._reasoning_tokens = False, event.reasoning_tokens
 
     def line(self, columns: int) -> str:
         """Returns: as many of the facts as fit, most telling first, narrower than `columns`."""
@@ -80,7 +87,8 @@ class Status:
         elapsed = self._elapsed()
         if self._started.max_thinking_s is not None:
             elapsed += f"/{clock_time(self._started.max_thinking_s)}"
-        parts = [count, *self._speed(), elapsed]
+        votes = [] if self._vote is None else [tally(self._vote)]
+        parts = [*votes, count, *self._speed(), elapsed]
         return parts if self._is_forced else [*parts, "Ctrl-C to answer now"]
 
     def _speed(self) -> list[str]:

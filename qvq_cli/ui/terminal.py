@@ -15,18 +15,21 @@ from qvq_cli.reasoning.events import (
     Event,
     Forced,
     ImageReady,
+    LookedAgain,
     Notice,
     ReasoningDelta,
     ReasoningStarted,
     Solved,
+    Voted,
 )
 from qvq_cli.ui.clean import clean
 from qvq_cli.ui.consoles import make_console
 from qvq_cli.ui.flow import TextFlow
 from qvq_cli.ui.live import LiveRegion, Row
+from qvq_cli.ui.spotlight import Shown
 from qvq_cli.ui.status import Status
 from qvq_cli.ui.streams import Environment
-from qvq_cli.ui.wording import image_line, summary
+from qvq_cli.ui.wording import image_line, look_line, shown_line, summary, vote_line
 
 _REPAINT_EVERY_S = 0.1
 _N_HELD_OF_ANSWER = 1
@@ -35,6 +38,7 @@ _PLAIN = Style()
 _REASONING = Style(dim=True)
 _ANSWER = Style(bold=True)
 _NOTICE = Style(color="yellow")
+_VOTE = Style(color="cyan")
 _FOOTER = Style(dim=True)
 _STATUS = Style(color="cyan")
 
@@ -59,7 +63,7 @@ class TerminalNarrator:
         self._settled = threading.Event()
         self._painter: threading.Thread | None = None
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event | Shown) -> None:
         with self._lock:
             self._status.handle(event)
             self._tell(event)
@@ -89,18 +93,24 @@ class TerminalNarrator:
     def close(self) -> None:
         self.settle(is_answered=False)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Event | Shown) -> None:
         match event:
             case Notice() | Forced():
                 self._flow.line(f"qvq: {clean(event.message)}", _NOTICE)
             case ImageReady() if self._full:
                 self._flow.line(image_line(event.image), _PLAIN)
+            case LookedAgain() if self._full:
+                self._flow.line(look_line(event), _FOOTER)
             case ReasoningStarted() if self._full:
                 self._flow.blank()
             case ReasoningDelta() if self._full:
                 self._flow.stream(clean(event.text), _REASONING)
             case AnswerDelta() if self._full:
                 self._flow.stream(clean(event.text), _ANSWER, n_held=_N_HELD_OF_ANSWER)
+            case Voted() if self._full:
+                self._flow.line(vote_line(event), _VOTE)
+            case Shown() if self._full:
+                self._flow.line(shown_line(event), _VOTE)
             case Solved() if self._full:
                 self._flow.line(summary(event.record), _FOOTER)
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qvq_cli.sizes import share_of, size
 from qvq_cli.ui.clean import clean_line
-from qvq_cli.ui.quantities import rate, share_of, size, time_left
+from qvq_cli.ui.quantities import rate, time_left
 
 _RATE_WINDOW_S = 15.0
 _SAMPLE_EVERY_S = 0.5

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from qvq_cli.ui.quantities import size
+from qvq_cli.sizes import size
 from qvq_cli.ui.streams import Environment
 from qvq_cli.ui.transfer import Phase, Transfer, TransferFile, label_of
 

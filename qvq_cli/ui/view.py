@@ -17,7 +17,8 @@ with --json and --jsonl on stdout as well, beside what the model had said by the
 answer is told as an error.
 
 A terminal is drawn on only if it can move its cursor (TERM=dumb can't), and each stream is judged
-alone: `qvq ... | tee` still shows reasoning live. Colours follow NO_COLOR.
+alone: `qvq ... | tee` still shows reasoning live. Colours follow NO_COLOR. Of several chains that
+vote, one is shown at a time (spotlight.py).
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from qvq_cli.errors import QvqError
 from qvq_cli.reasoning.events import Event, Record, Solved
 from qvq_cli.ui.failure import render_error
 from qvq_cli.ui.plain import FormatAnswer, PlainNarrator, PlainSink
+from qvq_cli.ui.spotlight import Shown, Spotlight
 from qvq_cli.ui.streams import Environment, OutputStream
 from qvq_cli.ui.wording import no_answer
 
@@ -87,7 +89,7 @@ class Narrator(Protocol):
     tells_reasoning: bool
     tells_answer: bool
 
-    def handle(self, event: Event) -> None: ...
+    def handle(self, event: Event | Shown) -> None: ...
 
     def settle(self, *, is_answered: bool) -> None:
         """Make way: what comes next is the answer, or nothing."""
@@ -148,13 +150,15 @@ class _StreamView:
         self._narrator = narrator
         self._sink = sink
         self._env = env
+        self._spotlight = Spotlight()
 
     def handle(self, event: Event) -> None:
         if isinstance(event, Solved):
             self._settle(event.record)
         self._sink.handle(event)
         if self._narrator is not None:
-            self._narrator.handle(event)
+            for told in self._spotlight.follow(event):
+                self._narrator.handle(told)
 
     def error(self, err: QvqError) -> None:
         self.close()

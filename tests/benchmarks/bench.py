@@ -1,10 +1,11 @@
 """How much qvq costs over the llama.cpp it stands on, both measured in one run.
 
-Within a repetition the programs run one after the other, so that a machine that slows down slows
-them all; medians are taken over the repetitions' own ratios. All see the same picture at the same
-size and token count, with as many threads as qvq takes by itself, and without repacked weights
-(which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one picture and
-one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
+Within a repetition the programs run one after the other, in turn forwards and backwards, so that a
+machine that slows down or speeds up favours none; medians are taken over the repetitions' own
+ratios, and a first run of qvq that isn't counted has the files in memory. All see the same picture
+at the same size and token count, with as many threads as qvq takes by itself, and without repacked
+weights (which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one
+picture and one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
 
 usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 """
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +29,10 @@ NANO_DIR = ROOT / "models" / "nano"
 PICTURE = ROOT / "tests" / "data" / "published-0.png"
 IMAGE_TOKENS = 150  # 420x280 px: the picture is on the patch grid already, nobody resizes it
 QUESTION = "Given h(x) = f(x) * g(x), find h'(2)"
+SECOND_QUESTION = "What is the largest value of f(x) in the table?"
 MAX_THINKING = 128
 MAX_ANSWER = 256
+N_VOTES = 8
 MIB = 1 << 20
 
 
@@ -56,8 +60,8 @@ class Counts(NamedTuple):
     memory: int
 
 
-FULL = Counts(large=5, nano=11, startup=15, memory=2)
-QUICK = Counts(large=2, nano=3, startup=5, memory=1)
+FULL = Counts(large=8, nano=12, startup=15, memory=2)
+QUICK = Counts(large=2, nano=4, startup=5, memory=1)
 
 
 class Repetition(NamedTuple):
@@ -67,7 +71,6 @@ class Repetition(NamedTuple):
     mtmd_ttft_s: float
     qvq_decode_tps: float
     bench_decode_tps: float
-    prompt_tokens: int
 
 
 def qvq(*arguments: str) -> list[str]:
@@ -76,14 +79,15 @@ def qvq(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / name), *arguments]
 
 
-def qvq_solve(subject: Subject) -> list[str]:
+def qvq_solve(subject: Subject, question: str = QUESTION, cache: str = "--no-cache") -> list[str]:
+    """Nothing comes from an earlier run unless `cache` says so: no peer has such a thing."""
     files = ("--model", str(subject.pair.model), "--mmproj", str(subject.pair.mmproj))
     # llama-mtmd-cli sends no system prompt, so neither does qvq.
     alike = ("--no-repack", "--dialect", "heading", "--system", "")
-    run = ("--threads", str(subject.threads), "--jsonl", *alike)
+    run = ("--threads", str(subject.threads), "--jsonl", *alike, cache)
     bounds = ("--max-thinking", str(MAX_THINKING), "--max-answer", str(MAX_ANSWER))
     limits = ("--image-tokens-min", str(IMAGE_TOKENS), "--image-tokens-max", str(IMAGE_TOKENS))
-    return qvq("solve", str(PICTURE), QUESTION, *files, *run, *bounds, *limits)
+    return qvq("solve", str(PICTURE), question, *files, *run, *bounds, *limits)
 
 
 def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
@@ -119,18 +123,36 @@ def has_text(stdout: bytes) -> bool:
     return len(stdout) > 1
 
 
-def repeat(peers: Peers, subject: Subject) -> Repetition:
-    """Run qvq, llama-mtmd-cli and llama-bench once each, in this order."""
+def solve(subject: Subject) -> tuple[float, dict[str, Any]]:
+    """One run of qvq. Returns: seconds to its first text, and its result."""
     ours = until_begun(qvq_solve(subject), has_reasoning)
     result: dict[str, Any] = json.loads(ours.stdout.splitlines()[-1])
-    usage = result["usage"]
-    if usage["image_tokens"] != IMAGE_TOKENS:
-        sys.exit(f"qvq used {usage['image_tokens']} image tokens instead of {IMAGE_TOKENS}")
+    n_image = result["usage"]["image_tokens"]
+    if n_image != IMAGE_TOKENS:
+        sys.exit(f"qvq used {n_image} image tokens instead of {IMAGE_TOKENS}")
+    return ours.ttft_s, result
+
+
+def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], int]:
+    """Run qvq, llama-mtmd-cli and llama-bench n times each. Returns: also the prompt's tokens."""
+    usage = solve(subject)[1]["usage"]
     prompt_tokens = usage["prompt_tokens"]
-    theirs = until_begun(mtmd_cli(peers, subject, prompt_tokens), has_text)
-    bench_tps = bench_decode_tps(peers, subject, usage)
-    decode_tps = result["timings"]["decode_tps"]
-    return Repetition(ours.ttft_s, theirs.ttft_s, decode_tps, bench_tps, prompt_tokens)
+
+    def run(program: str) -> tuple[float, ...]:
+        if program == "qvq":
+            ttft_s, result = solve(subject)
+            return ttft_s, result["timings"]["decode_tps"]
+        if program == "bench":
+            return (bench_decode_tps(peers, subject, usage),)
+        return (until_begun(mtmd_cli(peers, subject, prompt_tokens), has_text).ttft_s,)
+
+    runs = []
+    for i in range(n):
+        programs = ("bench", "qvq", "mtmd")
+        took = {program: run(program) for program in programs[:: -1 if i % 2 else 1]}
+        qvq_ttft_s, qvq_tps = took["qvq"]
+        runs.append(Repetition(qvq_ttft_s, took["mtmd"][0], qvq_tps, took["bench"][0]))
+    return runs, prompt_tokens
 
 
 def measure_memory(
@@ -144,13 +166,28 @@ def measure_memory(
     ]
 
 
+def second_question(subject: Subject, n: int) -> list[tuple[float, float]]:
+    """Seconds to the first token of a second question about a picture, and of the first."""
+    pairs = []
+    for _ in range(n):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["QVQ_CACHE"] = folder
+            first, second = (
+                until_begun(qvq_solve(subject, question, "--cache"), has_reasoning).ttft_s
+                for question in (QUESTION, SECOND_QUESTION)
+            )
+        pairs.append((second, first))
+    return pairs
+
+
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
     large = Subject(get_shaped_2b(peers.source), psutil.cpu_count(logical=False) or 1, 1)
-    on_2b = [repeat(peers, large) for _ in range(counts.large)]
-    on_nano = [repeat(peers, NANO) for _ in range(counts.nano)]
-    memory_2b = measure_memory(peers, large, on_2b[0].prompt_tokens, counts.memory)
-    memory_nano = measure_memory(peers, NANO, on_nano[0].prompt_tokens, counts.memory)
+    on_2b, n_prompt_2b = compare(peers, large, counts.large)
+    on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
+    again_2b = second_question(large, counts.large)
+    memory_2b = measure_memory(peers, large, n_prompt_2b, counts.memory)
+    memory_nano = measure_memory(peers, NANO, n_prompt_nano, counts.memory)
 
     def decode(runs: list[Repetition]) -> list[tuple[float, float]]:
         return [(run.qvq_decode_tps, run.bench_decode_tps) for run in runs]
@@ -164,8 +201,23 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
         Row("decode, nano", "tok/s", decode(on_nano), wanted="at least", target=0.90),
         Row(f"{first}, 2B", "s", ttft(on_2b), target=1.05),
         Row(f"{first}, nano", "s", ttft(on_nano), "difference", target=0.5),
+        Row("second question, to first, 2B", "s", again_2b, target=0.15),
         Row("peak memory, 2B", "MiB", memory_2b, target=1.05),
         Row("peak memory, nano", "MiB", memory_nano, "difference"),
+    ]
+
+
+def votes_rows(n: int, n_memory: int) -> list[Row]:
+    """Votes of nano next to one of its chains: whole runs, sampled alike, with as much thinking."""
+    sampled = ("--temperature", "0.6", "--top-p", "0.95", "--top-k", "40")
+    one = [*qvq_solve(NANO), *sampled]
+    many = [*one, "--votes", str(N_VOTES)]
+    times = [(run_s(many), run_s(one)) for _ in range(n)]
+    peaks = [(peak_memory_bytes(many) / MIB, peak_memory_bytes(one) / MIB) for _ in range(n_memory)]
+    what = f"{N_VOTES} votes, nano, to one chain"
+    return [
+        Row(what, "s", times, target=3.0),
+        Row(f"{what}: memory", "MiB", peaks, target=1.3),
     ]
 
 
@@ -190,7 +242,11 @@ def main() -> None:
         print(
             f"this machine is busy (load {os.getloadavg()[0]:.1f}): expect scatter", file=sys.stderr
         )
-    rows = [*startup_rows(counts.startup), *model_rows(peers, counts)]
+    rows = [
+        *startup_rows(counts.startup),
+        *model_rows(peers, counts),
+        *votes_rows(counts.nano, counts.memory),
+    ]
     print(f"llama.cpp of llama-cpp-python {peers.version}; medians\n")
     print(format_table(rows))
     if options.json is not None:

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import Bitmap, LoadSpec, Reserve, Sampling
+from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
 
 N_MAX = 640
+_SYSTEM = catalog_entry("nano").profile.system
 
 
 class Asker:
@@ -38,7 +40,7 @@ class Asker:
         bitmaps = [
             Bitmap(p.shape[1], p.shape[0], np.ascontiguousarray(p).tobytes()) for p in pictures
         ]
-        parts = build_prompt(None, bitmaps, question, Dialect.HEADING)
+        parts = build_prompt(_SYSTEM, bitmaps, question, Dialect.HEADING)
         n_said = 0 if said is None else len(said)
         self._engine.prefill(parts, Reserve(64, N_MAX + n_said), Sampling(), _ignore)
         if said:

@@ -103,6 +103,18 @@ def test_a_damaged_file_is_refused(stick: Path, capfd: pytest.CaptureFixture[str
     assert "installed" not in capfd.readouterr().out
 
 
+def test_import_and_rm_as_json(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(stick), "--json"]) == 0
+    imported = json.loads(capfd.readouterr().out)
+    assert Path(imported["model_path"]).is_file()
+    assert main(["rm", imported["model"], "--yes", "--json"]) == 0
+    removed = json.loads(capfd.readouterr().out)
+    assert imported["model_path"] in removed["deleted"]
+    assert removed["freed_bytes"] > 0
+    assert main(["rm", "no-such-model", "--json"]) == ExitCode.UNAVAILABLE
+    assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == ExitCode.UNAVAILABLE
+
+
 def test_corruption_is_never_called_sound(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(stick)]) == 0
     path = installed_path(capfd)
@@ -135,15 +147,3 @@ def test_linked_files_that_broke_have_to_be_replaced(
     err = capfd.readouterr().err
     assert "put sound files in their place" in err
     assert f"qvq import {stick / MODEL_FILE} {stick / MMPROJ_FILE} --link" in err
-
-
-def test_import_and_rm_as_json(stick: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["import", str(stick), "--json"]) == 0
-    imported = json.loads(capfd.readouterr().out)
-    assert Path(imported["model_path"]).is_file()
-    assert main(["rm", imported["model"], "--yes", "--json"]) == 0
-    removed = json.loads(capfd.readouterr().out)
-    assert imported["model_path"] in removed["deleted"]
-    assert removed["freed_bytes"] > 0
-    assert main(["rm", "no-such-model", "--json"]) == ExitCode.UNAVAILABLE
-    assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == ExitCode.UNAVAILABLE

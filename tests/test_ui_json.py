@@ -61,20 +61,6 @@ def test_no_answer_is_null_with_the_same_keys() -> None:
     assert (result["answer"], result["answer_parts"], result["answer_source"]) == (None, [], None)
 
 
-def test_votes() -> None:
-    assert result_object(RECORD)["votes"] is None
-    votes = result_object(VOTED_RECORD)["votes"]
-    keys = "n_chains n_finished agreed agreement winner counts chains"
-    assert list(votes) == keys.split()
-    keys = "chain seed answer answer_text reasoning finish reasoning_tokens answer_tokens"
-    assert [list(chain) for chain in votes["chains"]] == [keys.split()] * 4
-    assert (votes["n_chains"], votes["n_finished"], votes["agreed"]) == (4, 3, 2)
-    assert votes["agreement"] == 0.6667
-    assert votes["counts"] == [{"answer": r"\frac{1}{5}", "n": 2}]
-    assert [chain["finish"] for chain in votes["chains"]] == ["concluded", "loop", "budget", "cut"]
-    assert [chain["answer"] for chain in votes["chains"]][1::2] == [None, None]
-
-
 def test_progress_comes_in_steps() -> None:
     stdout = io.StringIO()
     sink = JsonLinesSink(Environment.of(None, stdout, None, {}), None)
@@ -87,7 +73,21 @@ def test_progress_comes_in_steps() -> None:
     load = [line["share"] for line in lines if line["stage"] == "load"]
     assert load[0] == 0.0 and load[-1] == 1.0
     assert len(load) <= 22
-    assert lines[-1]["share"] == 0.333
+    assert lines[-1]["share"] == 0.3333
+
+
+def test_votes() -> None:
+    assert result_object(RECORD)["votes"] is None
+    votes = result_object(VOTED_RECORD)["votes"]
+    keys = "n_chains n_finished agreed agreement winner counts chains"
+    assert list(votes) == keys.split()
+    keys = "chain seed answer answer_text reasoning finish reasoning_tokens answer_tokens"
+    assert [list(chain) for chain in votes["chains"]] == [keys.split()] * 4
+    assert (votes["n_chains"], votes["n_finished"], votes["agreed"]) == (4, 3, 2)
+    assert votes["agreement"] == 0.6667
+    assert votes["counts"] == [{"answer": r"\frac{1}{5}", "n": 2}]
+    assert [chain["finish"] for chain in votes["chains"]] == ["concluded", "loop", "budget", "cut"]
+    assert [chain["answer"] for chain in votes["chains"]][1::2] == [None, None]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])

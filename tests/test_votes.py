@@ -14,6 +14,7 @@ from conftest import QUESTION
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, PromptPart, Round, Sampling
+from qvq_cli.errors import EngineDiedError
 from qvq_cli.reasoning.answer_key import answer_key
 from qvq_cli.reasoning.ballot import Ballot
 from qvq_cli.reasoning.budget import ThinkingBudget
@@ -21,6 +22,7 @@ from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     Answer,
+    CutOff,
     Event,
     Finish,
     Forced,
@@ -105,6 +107,29 @@ def test_a_decided_vote_cuts_the_rest() -> None:
     assert UNREPEATED.startswith(votes.chains[3].reasoning) and votes.chains[3].reasoning
     assert len(engine.chains[3].context) < 120
     assert [notice.reference for notice in record.notices] == ["votes-decided"]
+
+
+def test_a_vote_that_is_cut_off_keeps_what_was_said() -> None:
+    events: list[Event] = []
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Voted):
+            raise EngineDiedError("llama.cpp's process was ended by SIGSEGV")
+
+    engine = ScriptedChains((UNREPEATED,), answering("42"), (UNREPEATED,), (UNREPEATED,))
+    solver = Solver(engine, Policy(ThinkingBudget(4000), 200, WARM, n_chains=4), Control(), tell)
+    about = About(ModelUsed("scripted", "", ()), (), time.perf_counter())
+    with pytest.raises(EngineDiedError):
+        solver.solve(NO_SPEC, Problem("How many?", "Think.", (), Dialect.HEADING), about)
+    assert isinstance(events[-1], CutOff)
+    record = events[-1].record
+    assert (record.answer, record.finish) == (None, Finish.ABORTED)
+    assert record.votes is not None
+    assert finishes(record.votes) == ["aborted", "concluded", "aborted", "aborted"]
+    assert [(count.answer, count.n) for count in record.votes.counts] == [("42", 1)]
+    assert all(chain.reasoning for chain in record.votes.chains)
+    assert record.notices[-1].reference == "engine-died"
 
 
 def test_of_two_with_as_many_votes_the_first_to_have_them_wins() -> None:

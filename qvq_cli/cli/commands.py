@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 
 from qvq_cli import __version__
 from qvq_cli.cli import model_commands
+from qvq_cli.cli.interrupts import Terminated
 from qvq_cli.cli.refusal import TyperRefusal, explain
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.solve import solve
@@ -92,6 +93,8 @@ def run_typer(session: Session) -> int:
         # Help is Typer's to print; what a failed write means is the same for it as for an answer.
         with redirect_stdout(session.env.stdout):
             code = app(list(session.argv), prog_name="qvq", obj=session, standalone_mode=False)
+    except Terminated as end:
+        raise end.error from None
     except TyperRefusal as refusal:
         error = explain(refusal)
         if error is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from qvq_cli.cli.interrupts import EndRequested, stopped
+from qvq_cli.cli.interrupts import Terminated, stopped
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.importing import Imported, import_model
@@ -50,7 +50,7 @@ def run(
 def _import(
     session: Session, screen: Screen, model: Path, mmproj: Path | None, *, is_copied: bool
 ) -> Imported:
-    """Raises: AbortedError: Ctrl-C. EndRequested. QvqError: as import_model."""
+    """Raises: AbortedError: Ctrl-C or a signal. QvqError: as import_model."""
     with screen.transfer([], Phase.CHECKING) as view:
 
         def on_progress(path: Path, n_done: int, n_bytes: int) -> None:
@@ -65,9 +65,9 @@ def _import(
                 on_progress=on_progress,
                 environ=session.env.variables,
             )
-        except (KeyboardInterrupt, EndRequested) as caught:
+        except (KeyboardInterrupt, Terminated) as caught:
             end = caught
-    raise stopped(end, screen, state="nothing was imported", hint="run it again to begin anew")
+    raise stopped(end, state="nothing was imported", hint="run it again to begin anew")
 
 
 def _model_and_mmproj(paths: Sequence[Path], mmproj: Path | None) -> tuple[Path, Path | None]:

@@ -9,24 +9,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from qvq_cli.errors import AbortedError, HungUpError, TerminatedError
 from qvq_cli.reasoning.control import Control
 
-if TYPE_CHECKING:
-    from qvq_cli.ui.screen import Screen
 
-
-class EndRequested(SystemExit):
+class Terminated(SystemExit):
     """A signal asked the program to end; no library takes it for an error of its own.
 
     error: what to tell people once everything is in order.
     """
 
-    def __init__(self, error: AbortedError) -> None:
-        super().__init__(int(error.exit_code))
-        self.error = error
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        kind = TerminatedError if number == signal.SIGTERM else HungUpError
+        self.error = kind(f"ended by {signal.Signals(number).name}")
 
 
 _Handler = Callable[[int, FrameType | None], None]
@@ -36,12 +33,11 @@ _Handler = Callable[[int, FrameType | None], None]
 def ends_tidily() -> Iterator[None]:
     """While the block runs, SIGTERM and SIGHUP raise, so that what is half done is tidied up.
 
-    Raises: EndRequested.
+    Raises: Terminated.
     """
 
     def on_end(number: int, _frame: FrameType | None) -> None:
-        kind = TerminatedError if number == signal.SIGTERM else HungUpError
-        raise EndRequested(kind(f"ended by {signal.Signals(number).name}"))
+        raise Terminated(number)
 
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     # What nohup made the program ignore it goes on ignoring.
@@ -50,17 +46,13 @@ def ends_tidily() -> Iterator[None]:
         yield
 
 
-def stopped(
-    end: KeyboardInterrupt | EndRequested, screen: "Screen", *, state: str, hint: str
-) -> BaseException:
+def stopped(end: KeyboardInterrupt | Terminated, *, state: str, hint: str) -> AbortedError:
     """What a command raises that a person or the system stopped; both get to know how things are.
 
     Args: state: what is left of the work; hint: how to go on.
     """
-    if isinstance(end, KeyboardInterrupt):
-        return AbortedError(f"interrupted: {state}", hint=hint)
-    screen.notice(f"{end.error.message}: {state}; {hint}")
-    return end
+    told = end.error if isinstance(end, Terminated) else AbortedError("interrupted")
+    return type(told)(f"{told.message}: {state}", hint=hint)
 
 
 @contextmanager
@@ -73,7 +65,7 @@ def interrupts(control: Control) -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: at the second Ctrl-C, or the first with nothing to conclude yet.
-        EndRequested: at SIGTERM or SIGHUP.
+        Terminated: at SIGTERM or SIGHUP.
     """
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:

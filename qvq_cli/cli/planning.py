@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from qvq_cli.cli.inputs import Inputs
-from qvq_cli.cli.settings import SolveOptions, system_prompt
+from qvq_cli.cli.settings import SolveOptions, needs_chance, system_prompt
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.images import Picture
 from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
@@ -103,8 +103,10 @@ def choose_threads(options: SolveOptions, plan: RunPlan) -> int:
     return 1 if is_tiny else physical_cores()
 
 
-def notices(options: SolveOptions, plan: RunPlan, spec: LoadSpec) -> Iterator[tuple[str, str]]:
-    """What the run goes without, as (reference, message)."""
+def notices(
+    options: SolveOptions, choice: ModelChoice, policy: Policy, plan: RunPlan, spec: LoadSpec
+) -> Iterator[tuple[str, str]]:
+    """What a run goes without or does otherwise than was typed, as (reference, message)."""
     yield from plan.sacrifices
     if plan.draft is not None:
         yield "draft-model", draft_words(plan.draft)
@@ -112,6 +114,21 @@ def notices(options: SolveOptions, plan: RunPlan, spec: LoadSpec) -> Iterator[tu
         n = spec.n_threads
         threads = "1 thread" if n == 1 else f"{n} threads"
         yield "threads-cut", f"taking {threads}: more than CPUs would only wait for each other"
+    if needs_chance(options, choice.profile.sampling):
+        yield "votes-sampling", _votes_notice(policy)
+    if options.look_again is not None and policy.looks is None:
+        yield (
+            "no-look-again",
+            "--look-again does nothing here: there is no reasoning before the answer",
+        )
+
+
+def _votes_notice(policy: Policy) -> str:
+    sampling = policy.sampling
+    return (
+        f"{policy.n_chains} chains vote, sampled with temperature {sampling.temperature:g}, "
+        f"top_p {sampling.top_p:g} and top_k {sampling.top_k}: without chance they would all be one"
+    )
 
 
 def load_spec(

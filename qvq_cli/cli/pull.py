@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qvq_cli.cli.fits import Fit
-from qvq_cli.cli.interrupts import EndRequested, stopped
+from qvq_cli.cli.interrupts import Terminated, stopped
 from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.pull_report import fit_of, plan_body, plan_report
 from qvq_cli.cli.session import Session
@@ -86,7 +86,7 @@ def fetch(plan: PullPlan, screen: Screen, session: Session, *, again: str) -> In
     """Carry out a plan, with progress.
 
     Args: again: what to type to go on after an interruption.
-    Raises: AbortedError: Ctrl-C; it says how much stays. EndRequested. QvqError: as
+    Raises: AbortedError: Ctrl-C or a signal; it says how much stays. QvqError: as
         hub.download.pull.
     """
     files = [TransferFile(f.name, f.n_bytes, f.have_bytes) for f in plan.files]
@@ -100,12 +100,11 @@ def fetch(plan: PullPlan, screen: Screen, session: Session, *, again: str) -> In
 
         try:
             return pull_files(plan, on_progress, environ=session.env.variables)
-        except (KeyboardInterrupt, EndRequested) as caught:
+        except (KeyboardInterrupt, Terminated) as caught:
             end = caught
     share = share_of(sum(done_bytes.values()), plan.n_bytes)
     raise stopped(
         end,
-        screen,
         state=f"{share} are here and stay here",
         hint=f"to go on where it stopped: {again}",
     )

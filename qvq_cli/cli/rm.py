@@ -31,15 +31,13 @@ def run(session: Session, model: str, *, is_agreed: bool, json: bool) -> None:
     remove(removal, environ)
     kept = "; kept: " + ", ".join(each.path.name for each in removal.kept) if removal.kept else ""
     told = f"{name} is gone; {size(removal.freed_bytes)} are free again{kept}"
-    screen.result(
-        [Sentence(told)],
-        {
-            "model": name,
-            "freed_bytes": removal.freed_bytes,
-            "deleted": [str(path) for path in removal.paths],
-            "kept": [str(each.path) for each in removal.kept],
-        },
-    )
+    body = {
+        "model": name,
+        "freed_bytes": removal.freed_bytes,
+        "deleted": [str(path) for path in removal.paths],
+        "kept": [str(each.path) for each in removal.kept],
+    }
+    screen.result([Sentence(told)], body)
 
 
 def _report(removal: Removal) -> Report:

@@ -10,7 +10,7 @@ from contextlib import closing
 import typer
 
 from qvq_cli.cli import options as opt
-from qvq_cli.cli.interrupts import EndRequested, interrupts
+from qvq_cli.cli.interrupts import interrupts
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import AbortedError
 from qvq_cli.reasoning.control import Control
@@ -71,6 +71,4 @@ def solve(
                 code = run(session, ctx.params, engine, control)
     except KeyboardInterrupt:
         raise AbortedError("interrupted") from None
-    except EndRequested as end:
-        raise end.error from None
     raise typer.Exit(code)

@@ -23,7 +23,6 @@ from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.draft import Draft, find_draft
 from qvq_cli.hub.store import ModelChoice, resolve_model
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     CutOff,
@@ -42,7 +41,6 @@ from qvq_cli.ui.view import View, make_view
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
-NO_LOOK_NOTICE = "--look-again does nothing here: there is no reasoning before the answer"
 KEYBOARD_PROMPT = (
     "qvq: type the question, then Enter and "
     + ("Ctrl-Z, Enter" if sys.platform == "win32" else "Ctrl-D")
@@ -92,11 +90,8 @@ def run(
             else None
         )
         spec = planning.load_spec(options, choice, plan, cache, draft)
-        _say_what_is_special(solver, choice, pictures, planning.notices(options, plan, spec))
-        if settings.needs_chance(options, choice.profile.sampling):
-            solver.notice("votes-sampling", _votes_notice(policy))
-        if options.look_again is not None and policy.looks is None:
-            solver.notice("no-look-again", NO_LOOK_NOTICE)
+        planned = planning.notices(options, choice, policy, plan, spec)
+        _say_what_is_special(solver, choice, pictures, planned)
         problem = Problem(
             question=inputs.question,
             system=settings.system_prompt(options, choice),
@@ -155,14 +150,6 @@ def _say_what_is_special(
             solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
     if choice.is_embedded:
         solver.notice("embedded-model", EMBEDDED_NOTICE)
-
-
-def _votes_notice(policy: Policy) -> str:
-    sampling = policy.sampling
-    return (
-        f"{policy.n_chains} chains vote, sampled with temperature {sampling.temperature:g}, "
-        f"top_p {sampling.top_p:g} and top_k {sampling.top_k}: without chance they would all be one"
-    )
 
 
 def _load_pictures(

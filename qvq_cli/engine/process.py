@@ -92,9 +92,8 @@ class WorkerEngine:
         try:
             return self._load(spec, on_progress)
         except WorkerDied as death:
-            spec = self._restart_cautiously(death)
             with _explained():
-                return self._load(spec, on_progress)
+                return self._load(self._restart_cautiously(death), on_progress)
 
     def prefill(
         self,
@@ -114,13 +113,13 @@ class WorkerEngine:
             "sampling": dataclasses.asdict(sampling),
             "keep_pictures": keep_pictures,
         }
-        while True:
-            try:
-                done = self._attempt(request, pixels, on_progress)
-                break
-            except WorkerDied as death:
-                spec = self._restart_cautiously(death)
-                with _explained():
+        with _explained():
+            while True:
+                try:
+                    done = self._attempt(request, pixels, on_progress)
+                    break
+                except WorkerDied as death:
+                    spec = self._restart_cautiously(death)
                     self._load(spec, on_progress)
         return Prefilled(**{**done, "image_tokens": tuple(done["image_tokens"])})
 

@@ -201,6 +201,8 @@ class Chain:
 
     def cut_off(self) -> None:
         """The run can't go on: settle what was said so far, telling nobody."""
+        if self._is_over:
+            return
         self.finish = Finish.ABORTED
         self._control.can_conclude = False
         self._is_over = True

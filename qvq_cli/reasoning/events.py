@@ -24,9 +24,9 @@ class Finish(StrEnum):
     LOOP = "loop"
     INTERRUPTED = "interrupted"
     LENGTH = "length"
+    ABORTED = "aborted"
     CUT = "cut"
     """Only of one chain among several: the vote was decided without it."""
-    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ answer is part of the context from the start, so every run that thinks can also 
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from qvq_cli.engine.protocol import (
@@ -93,6 +94,8 @@ class Solver:
         self._tell = tell
         self._notices: list[Notice] = []
         self._clock = _DecodeClock()
+        self._chains: list[Chain] = []
+        self._voter: Voter | None = None
 
     def solve(self, spec: LoadSpec, problem: Problem, about: About) -> Record:
         """Load the model and run the problem; once for each Solver.
@@ -102,25 +105,14 @@ class Solver:
         """
         info = self._engine.load(spec, self._progress)
         prefilled = self._prefill(problem)
-        controls = [self._control]
-        if self._policy.n_chains > 1:
-            controls = [Control() for _ in range(self._policy.n_chains)]
-        chains = self._make_chains(problem, prefilled, controls)
-        votes: Votes | None = None
+        make_record = partial(self._record, problem, about, info.load_s, prefilled)
         try:
-            if len(chains) > 1:
-                chain, votes = self._vote(problem, chains, controls)
-            else:
-                (chain,) = chains
-                self._run(chain)
+            chain, votes = self._drive(problem, prefilled)
+            record = make_record(chain, votes, self._engine.draft_counts())
         except BaseException as error:  # whatever it was, what has been said is worth keeping
-            chain = chains[0]
-            chain.cut_off()
-            if isinstance(error, QvqError):
-                self._notices.append(Notice(error.reference, error.message))
-            self._tell(CutOff(self._record(problem, chain, None, about, info.load_s, prefilled)))
+            if self._chains:
+                self._tell(CutOff(self._cut_off(error, make_record)))
             raise
-        record = self._record(problem, chain, votes, about, info.load_s, prefilled)
         self._tell(Solved(record))
         return record
 
@@ -142,32 +134,37 @@ class Solver:
             keep_pictures=self._policy.looks is not None,
         )
 
-    def _make_chains(
-        self, problem: Problem, prefilled: Prefilled, controls: Sequence[Control]
-    ) -> list[Chain]:
-        """A chain for each control."""
-        return [
-            Chain(
-                problem.dialect,
-                question_language(problem.question),
-                self._policy,
-                prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
-                control,
-                self._tell_of(i) if len(controls) > 1 else self._tell,
-                self._expected_look_s(prefilled),
-            )
+    def _make_chain(
+        self,
+        problem: Problem,
+        prefilled: Prefilled,
+        control: Control,
+        tell: Callable[[ChainEvent], None],
+    ) -> Chain:
+        chain = Chain(
+            problem.dialect,
+            question_language(problem.question),
+            self._policy,
+            prefilled.n_ctx - prefilled.n_tokens - self._policy.reserve.n_min,
+            control,
+            tell,
+            self._expected_look_s(prefilled),
+        )
+        self._chains.append(chain)
+        return chain
+
+    def _vote(self, problem: Problem, prefilled: Prefilled) -> tuple[Chain, Votes]:
+        """Run all chains. Returns: the one that stands for the run, the first where none won."""
+        controls = [Control() for _ in range(self._policy.n_chains)]
+        chains = [
+            self._make_chain(problem, prefilled, control, self._tell_of(i))
             for i, control in enumerate(controls)
         ]
-
-    def _vote(
-        self, problem: Problem, chains: Sequence[Chain], controls: Sequence[Control]
-    ) -> tuple[Chain, Votes]:
-        """Run all chains. Returns: the one that stands for the run, the first where none won."""
 
         def watch(rounds: Iterable[Round]) -> Iterable[Round]:
             return self._clock.time(rounds, len)
 
-        voter = Voter(
+        self._voter = voter = Voter(
             self._engine, chains, controls, self._control, problem.dialect, self._tell, watch
         )
         voter.run()
@@ -177,6 +174,30 @@ class Solver:
             who = "the last chain" if n_cut == 1 else f"the last {n_cut} chains"
             self.notice("votes-decided", f"the vote is decided: {who} could not change it")
         return chains[votes.winner or 0], votes
+
+    def _drive(self, problem: Problem, prefilled: Prefilled) -> tuple[Chain, Votes | None]:
+        """Run one chain, or several that vote. Returns: the one that stands for the run."""
+        if self._policy.n_chains > 1:
+            return self._vote(problem, prefilled)
+        chain = self._make_chain(problem, prefilled, self._control, self._tell)
+        self._run(chain)
+        return chain, None
+
+    def _cut_off(
+        self,
+        error: BaseException,
+        make_record: Callable[[Chain, Votes | None, DraftCounts], Record],
+    ) -> Record:
+        """What was said until an error came: half an answer is none, but half a vote is told."""
+        for chain in self._chains:
+            chain.cut_off()
+        if isinstance(error, QvqError):
+            self._notices.append(Notice(error.reference, error.message))
+        votes = None if self._voter is None else self._voter.votes(self._policy.sampling.seed)
+        chain = self._chains[0 if votes is None else votes.winner or 0]
+        # The engine that knows the drafts may be gone.
+        record = make_record(chain, votes, DraftCounts(0, 0))
+        return replace(record, answer=None, finish=Finish.ABORTED)
 
     def _tell_of(self, chain: int) -> Callable[[ChainEvent], None]:
         """A way to tell what happens in one of several chains."""
@@ -214,25 +235,21 @@ class Solver:
     def _record(
         self,
         problem: Problem,
-        chain: Chain,
-        votes: Votes | None,
         about: About,
         load_s: float,
         prefilled: Prefilled,
+        chain: Chain,
+        votes: Votes | None,
+        drafts: DraftCounts,
     ) -> Record:
         from qvq_cli.reasoning.answer import extract_answer  # its patterns take 40 ms to compile
 
         transcript = chain.transcript
-        if chain.finish is Finish.ABORTED:  # the engine may be gone, and half an answer is none
-            answer, drafts = None, DraftCounts(0, 0)
-        else:
-            answer = extract_answer(transcript.answer, transcript.reasoning, problem.dialect)
-            drafts = self._engine.draft_counts()
         now = time.perf_counter()
         return Record(
             question=problem.question,
             system=problem.system,
-            answer=answer,
+            answer=extract_answer(transcript.answer, transcript.reasoning, problem.dialect),
             answer_text=transcript.answer.strip(),
             reasoning=transcript.reasoning.strip(),
             finish=chain.finish,

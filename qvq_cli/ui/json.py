@@ -21,9 +21,8 @@ from qvq_cli.ui.streams import Environment, OutputStream
 
 SCHEMA = 1
 _SECONDS_DIGITS = 3
-_SHARE_DIGITS = 3
+_SHARE_DIGITS = 4
 _SHARE_STEP = 0.05
-_AGREEMENT_DIGITS = 4
 _CAMEL_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -64,7 +63,7 @@ def _votes_object(votes: Votes) -> dict[str, Any]:
         "n_chains": len(votes.chains),
         "n_finished": votes.n_finished,
         "agreed": votes.agreed,
-        "agreement": round(votes.agreement, _AGREEMENT_DIGITS),
+        "agreement": round(votes.agreement, _SHARE_DIGITS),
         "winner": votes.winner,
         "counts": [asdict(count) for count in votes.counts],
         "chains": [

@@ -30,8 +30,8 @@ _NO_ANSWER_HINTS = {
     Finish.LOOP: "put the question in other words, or try --temperature 0.7 and another --seed",
     Finish.INTERRUPTED: "let it think longer, or put the question in other words",
     Finish.LENGTH: "--max-answer gives the answer more room, --image-tokens-max the picture less",
-    Finish.CUT: _MORE_THINKING,
     Finish.ABORTED: "run it again",
+    Finish.CUT: "put the question in other words, or let more chains vote",
 }
 
 

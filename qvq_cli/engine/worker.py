@@ -40,9 +40,10 @@ Item = TypeVar("Item")
 FLUSH_S = 0.1
 """Tokens that come faster than this travel in one frame: on a machine whose every core is decoding,
 waking the reader for each token costs more than the reading."""
-FLUSH_SHARE = 0.1
-"""Of the time since decoding began, if that is less: the reader of a short text starts earlier, and
-has little left to read when it ends."""
+FLUSH_MIN_S, FLUSH_SHARE = 0.005, 0.25
+"""Of the time since decoding began, if that is less than FLUSH_S: the reader of a short text starts
+earlier, and has little left to read when it ends. A frame takes as long as a tenth of nano's token.
+"""
 
 
 class Worker:
@@ -164,7 +165,7 @@ class Worker:
             if now >= flush_at:
                 self._send(*pack(waiting))
                 waiting = []
-                flush_at = now + min(flush_s, (now - began) * FLUSH_SHARE)
+                flush_at = now + min(flush_s, max(FLUSH_MIN_S, (now - began) * FLUSH_SHARE))
             if self._stop_requested.is_set():
                 return
         if waiting:

@@ -2,7 +2,7 @@
 
 Within a repetition the programs run one after the other, in turn forwards and backwards, so that a
 machine that slows down or speeds up favours none; medians are taken over the repetitions' own
-ratios, and a first run of qvq that isn't counted has the files in memory. All see the same picture
+ratios. Before each run the files are read, so that none finds them colder. All see the same picture
 at the same size and token count, with as many threads as qvq takes by itself, and without repacked
 weights (which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one
 picture and one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
@@ -40,15 +40,17 @@ class Subject(NamedTuple):
     """A model and how to run it, for qvq and its peers alike.
 
     threads: as many as qvq takes by itself. n_bench_runs: llama-bench's own repetitions within one
-    of ours, for a model whose 200 tokens are over in a moment.
+    of ours, for a model whose 300 tokens are over in a moment. max_thinking: noise never ends by
+    itself, nano does.
     """
 
     pair: Pair
     threads: int
     n_bench_runs: int
+    max_thinking: int
 
 
-NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf"), 1, 5)
+NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf"), 1, 5, 1024)
 
 
 class Counts(NamedTuple):
@@ -60,7 +62,7 @@ class Counts(NamedTuple):
     memory: int
 
 
-FULL = Counts(large=8, nano=12, startup=15, memory=2)
+FULL = Counts(large=6, nano=12, startup=15, memory=2)
 QUICK = Counts(large=2, nano=4, startup=5, memory=1)
 
 
@@ -85,14 +87,14 @@ def qvq_solve(subject: Subject, question: str = QUESTION, cache: str = "--no-cac
     # llama-mtmd-cli sends no system prompt, so neither does qvq.
     alike = ("--no-repack", "--dialect", "heading", "--system", "")
     run = ("--threads", str(subject.threads), "--jsonl", *alike, cache)
-    bounds = ("--max-thinking", str(MAX_THINKING), "--max-answer", str(MAX_ANSWER))
+    bounds = ("--max-thinking", str(subject.max_thinking), "--max-answer", str(MAX_ANSWER))
     limits = ("--image-tokens-min", str(IMAGE_TOKENS), "--image-tokens-max", str(IMAGE_TOKENS))
     return qvq("solve", str(PICTURE), question, *files, *run, *bounds, *limits)
 
 
 def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
     pair, threads = subject.pair, str(subject.threads)
-    n_ctx = prompt_tokens + MAX_THINKING + MAX_ANSWER
+    n_ctx = prompt_tokens + subject.max_thinking + MAX_ANSWER
     files = ("-m", str(pair.model), "--mmproj", str(pair.mmproj), "--image", str(PICTURE))
     run = ("-t", threads, "-n", "16", "-c", str(n_ctx), "--temp", "0", "--no-repack")
     limits = ("--image-min-tokens", str(IMAGE_TOKENS), "--image-max-tokens", str(IMAGE_TOKENS))
@@ -133,12 +135,21 @@ def solve(subject: Subject) -> tuple[float, dict[str, Any]]:
     return ours.ttft_s, result
 
 
+def warm(pair: Pair) -> None:
+    """Have both files in memory: some systems drop from it what lay idle for seconds."""
+    for path in pair:
+        with path.open("rb") as file:
+            while file.read(1 << 24):
+                pass
+
+
 def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], int]:
     """Run qvq, llama-mtmd-cli and llama-bench n times each. Returns: also the prompt's tokens."""
     usage = solve(subject)[1]["usage"]
     prompt_tokens = usage["prompt_tokens"]
 
     def run(program: str) -> tuple[float, ...]:
+        warm(subject.pair)
         if program == "qvq":
             ttft_s, result = solve(subject)
             return ttft_s, result["timings"]["decode_tps"]
@@ -182,7 +193,9 @@ def second_question(subject: Subject, n: int) -> list[tuple[float, float]]:
 
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
-    large = Subject(get_shaped_2b(peers.source), psutil.cpu_count(logical=False) or 1, 1)
+    large = Subject(
+        get_shaped_2b(peers.source), psutil.cpu_count(logical=False) or 1, 1, MAX_THINKING
+    )
     on_2b, n_prompt_2b = compare(peers, large, counts.large)
     on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
     again_2b = second_question(large, counts.large)
@@ -210,7 +223,7 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
 def votes_rows(n: int, n_memory: int) -> list[Row]:
     """Votes of nano next to one of its chains: whole runs, sampled alike, with as much thinking."""
     sampled = ("--temperature", "0.6", "--top-p", "0.95", "--top-k", "40")
-    one = [*qvq_solve(NANO), *sampled]
+    one = [*qvq_solve(NANO._replace(max_thinking=MAX_THINKING)), *sampled]
     many = [*one, "--votes", str(N_VOTES)]
     times = [(run_s(many), run_s(one)) for _ in range(n)]
     peaks = [(peak_memory_bytes(many) / MIB, peak_memory_bytes(one) / MIB) for _ in range(n_memory)]

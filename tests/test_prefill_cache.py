@@ -249,7 +249,8 @@ def test_a_state_that_llama_cpp_refuses_is_computed_again(
 def test_a_crash_with_something_from_the_cache_is_tried_again_without(
     nano_spec: LoadSpec, cached_spec: LoadSpec
 ) -> None:
-    parts = prompt([TABLE], QUESTION)
+    # Two batches: the first is told while the second still has to run.
+    parts = prompt([TABLE], QUESTION * 170)
     say(cached_spec, parts)
     notices: list[str] = []
     engine = WorkerEngine(verbose=False)

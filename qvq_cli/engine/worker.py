@@ -41,9 +41,8 @@ FLUSH_S = 0.1
 """Tokens that come faster than this travel in one frame: on a machine whose every core is decoding,
 waking the reader for each token costs more than the reading."""
 FLUSH_MIN_S, FLUSH_SHARE = 0.005, 0.25
-"""Of the time since decoding began, if that is less than FLUSH_S: the reader of a short text starts
-earlier, and has little left to read when it ends. A frame takes as long as a tenth of nano's token.
-"""
+"""The first frames are shorter and grow with the time since decoding began: the reader of a short
+text gets its start at once, and has no more than a fifth of it left to read when it ends."""
 
 
 class Worker:

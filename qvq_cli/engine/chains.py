@@ -17,6 +17,7 @@ from typing import Any
 
 from qvq_cli.engine.protocol import Piece, Round, Sampling, Spoken, chain_seed
 from qvq_cli.engine.sampler import make_sampler
+from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.errors import PromptError
 
 N_PENDING_MAX = 32
@@ -54,7 +55,7 @@ class Machinery:
     lib: Any
     ctx: Any
     vocab: Any
-    batch: Any
+    batch: TextBatch
     run: Callable[[], None]
     piece: Callable[[int], Piece]
 
@@ -166,22 +167,17 @@ class Chains:
         for chain in self._chains:
             if not chain.n_pending:
                 self._hold_last(chain)  # the logits it stood on are about to be replaced
-        batch, i, rows = self._m.batch, 0, []
+        batch, rows = self._m.batch, []
+        batch.clear()
+        n_logits = 0 if n_held else 1
         for chain in waiting:
-            end = len(chain.history) - n_held
-            for token in chain.history[len(chain.history) - chain.n_pending : end]:
-                batch.token[i] = token
-                batch.pos[i] = chain.n_pos
-                batch.n_seq_id[i] = 1
-                batch.seq_id[i][0] = chain.seq_id
-                batch.logits[i] = 0
-                chain.n_pos += 1
-                chain.n_tokens += 1
-                i += 1
-            batch.logits[i - 1] = not n_held
+            n_said = len(chain.history)
+            tokens = chain.history[n_said - chain.n_pending : n_said - n_held]
+            n_batch = batch.add(tokens, chain.n_pos, n_logits=n_logits, seq_id=chain.seq_id)
+            chain.n_pos += len(tokens)
+            chain.n_tokens += len(tokens)
             chain.n_pending = n_held
-            rows.append(i - 1)
-        batch.n_tokens = i
+            rows.append(n_batch - 1)
         self._m.run()
         return rows
 

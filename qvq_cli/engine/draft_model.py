@@ -9,6 +9,7 @@ from typing import Any
 
 from qvq_cli.engine.drafts import BREAK
 from qvq_cli.engine.protocol import N_VOCAB_APART
+from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, GgufError
 
 N_BATCH = 512
@@ -32,7 +33,7 @@ class DraftModel:
         self.n_vocab: int = lib.llama_vocab_n_tokens(self._vocab)
         self._ctx: Any = None
         self._sampler: Any = lib.llama_sampler_init_greedy()
-        self._batch: Any = lib.llama_batch_init(N_BATCH, 0, 1)
+        self._batch = TextBatch(lib, N_BATCH)
         self._check_vocabulary(vocab, name)
 
     def start(self, n_ctx: int, n_threads: int) -> None:
@@ -104,7 +105,7 @@ class DraftModel:
         """Let everything go."""
         self._free_context()
         self._lib.llama_sampler_free(self._sampler)
-        self._lib.llama_batch_free(self._batch)
+        self._batch.free()
         self._lib.llama_model_free(self._model)
 
     def _free_context(self) -> None:
@@ -120,16 +121,9 @@ class DraftModel:
         return next(i for i in range(n) if self._text[i] != text[i])
 
     def _decode(self, tokens: list[int]) -> None:
-        batch = self._batch
-        batch.n_tokens = len(tokens)
-        for i, token in enumerate(tokens):
-            batch.token[i] = token
-            batch.pos[i] = self._n_cells + i
-            batch.n_seq_id[i] = 1
-            batch.seq_id[i][0] = 0
-            batch.logits[i] = 0
-        batch.logits[len(tokens) - 1] = 1
-        if self._lib.llama_decode(self._ctx, batch) != 0:
+        self._batch.clear()
+        self._batch.add(tokens, self._n_cells, n_logits=1)
+        if self._lib.llama_decode(self._ctx, self._batch.raw) != 0:
             raise EngineDiedError(
                 "the draft model stopped computing",
                 hint="leave --draft out; --verbose shows llama.cpp's whole log",

@@ -47,6 +47,7 @@ from qvq_cli.engine.protocol import (
     TextPart,
 )
 from qvq_cli.engine.sampler import make_sampler
+from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.engine.vision import PictureFrame, Vision
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
 
@@ -83,7 +84,7 @@ class LlamaEngine:
         self._model: Any = None
         self._ctx: Any = None
         self._sampler: Any = None
-        self._batch: Any = None
+        self._batch: TextBatch | None = None
         self._chains: Chains | None = None
         self._pieces: dict[int, Piece] = {}
         self._n_tokens = 0
@@ -336,7 +337,7 @@ class LlamaEngine:
                 reference="context-out-of-memory",
             )
         self._memory = self._lib.llama_get_memory(self._ctx)
-        self._batch = self._lib.llama_batch_init(N_BATCH, 0, 1)
+        self._batch = TextBatch(self._lib, N_BATCH)
         self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
         self._drafter = Drafter(self._draft_model, self._guess_share)
@@ -411,6 +412,8 @@ class LlamaEngine:
         """Begin as many chains behind the prompt. Returns: the cells for it and one chain."""
         if n_chains == 1:
             return self._n_ctx
+        batch = self._batch
+        assert batch is not None
         n_free = self._n_ctx - self._n_tokens - n_chains
         n_ctx_train = int(self._lib.llama_model_n_ctx_train(self._model))
         n_ctx = min(self._n_tokens + n_free // n_chains, n_ctx_train)
@@ -419,8 +422,8 @@ class LlamaEngine:
                 self._lib,
                 self._ctx,
                 self._vocab,
-                self._batch,
-                run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, self._batch)),
+                batch,
+                run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, batch.raw)),
                 piece=lambda token: self._pieces.get(token) or self._piece(token),
             ),
             self._sampling,
@@ -619,7 +622,7 @@ class LlamaEngine:
         if self._sampler:
             self._lib.llama_sampler_free(self._sampler)
         if self._batch is not None:
-            self._lib.llama_batch_free(self._batch)
+            self._batch.free()
         if self._ctx:
             self._lib.llama_free(self._ctx)
         self._sampler = self._batch = self._ctx = None
@@ -627,15 +630,10 @@ class LlamaEngine:
     def _decode_tokens(self, tokens: list[int], *, n_logits: int) -> None:
         """Run text tokens at the next positions; logits only for the last n_logits of them."""
         batch = self._batch
-        n = len(tokens)
-        batch.n_tokens = n
-        for i, token in enumerate(tokens):
-            batch.token[i] = token
-            batch.pos[i] = self._n_pos + i
-            batch.n_seq_id[i] = 1
-            batch.seq_id[i][0] = 0
-            batch.logits[i] = i >= n - n_logits
-        self._check_decode(self._lib.llama_decode(self._ctx, batch))
+        assert batch is not None
+        batch.clear()
+        n = batch.add(tokens, self._n_pos, n_logits=n_logits)
+        self._check_decode(self._lib.llama_decode(self._ctx, batch.raw))
         self._n_tokens += n
         self._n_pos += n
 

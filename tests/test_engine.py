@@ -349,6 +349,37 @@ def test_drafts_change_nothing(
     assert cells == (in_process._n_tokens, in_process._n_pos)
 
 
+@pytest.mark.parametrize("n_draft", [1, 2, 3])
+def test_an_end_inside_a_draft_leaves_no_trace(
+    in_process: LlamaEngine,
+    table_prompt: tuple[PromptPart, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    n_draft: int,
+) -> None:
+    """The end is no part of the text, wherever in a draft it stands."""
+
+    def session(*, drafts: bool) -> tuple[list[int], int, list[int]]:
+        monkeypatch.setattr(in_process, "_drafts", drafts)
+        in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+        said = [piece.token for piece in in_process.decode(900)]
+        n_tokens = in_process._n_tokens
+        in_process.append(HEADING)
+        return said, n_tokens, take(in_process, 9)
+
+    plain = session(drafts=False)
+    in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    n_prompt = len(in_process._drafter.index.tokens)
+
+    class ForeseeingDrafter(Drafter):
+        def propose(self, n_max: int) -> list[int]:
+            n_said = len(self.index.tokens) - n_prompt
+            return plain[0][n_said : n_said + min(n_max, n_draft)]
+
+    monkeypatch.setattr("qvq_cli.engine.llama.Drafter", ForeseeingDrafter)
+    assert session(drafts=True) == plain
+    assert in_process.draft_counts().accepted > len(plain[0]) // 3
+
+
 @pytest.mark.usefixtures("eager")
 def test_drafts_end_where_the_context_does(
     in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]

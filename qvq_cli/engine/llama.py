@@ -453,17 +453,16 @@ class LlamaEngine:
                     return
                 token = sample(sampler, ctx, 0)
                 self._pass_s = time.perf_counter() - self._pass_began_s
+            piece = pieces.get(token) or self._piece(token)
+            if piece.is_eog:
+                self._settle()  # also where it was drafted: the end is no part of the text
+                yield piece
+                return
             if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
                 self._row += 1
             else:
                 self._settle()
                 self._pending = token
-            piece = pieces.get(token) or self._piece(token)
-            if piece.is_eog:
-                self._settle()
-                self._pending = None
-                yield piece
-                return
             history.append(token)
             text.append(token)
             yield piece

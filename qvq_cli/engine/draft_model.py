@@ -60,15 +60,16 @@ class DraftModel:
         self._text: list[int] = []  # what the KV cache holds, with the BREAKs it doesn't
         self._n_cells = 0
 
-    def read(self, text: Sequence[int]) -> bool:
+    def read(self, text: Sequence[int], *, wants_logits: bool = False) -> bool:
         """Bring the KV cache to the end of the text.
 
+        Args: wants_logits: read its last token again even if that is there already.
         Returns: False if that is impossible: it is too long, or has tokens of the larger vocabulary
         only. Raises: EngineDiedError.
         """
         if len(text) >= self._n_ctx:
             return False
-        keep = self._n_agreeing(text)
+        keep = min(self._n_agreeing(text), len(text) - wants_logits)
         rest = list(text[keep:])
         new = [token for token in rest if token != BREAK]
         if any(token >= self.n_vocab for token in new):
@@ -86,9 +87,7 @@ class DraftModel:
         """See Guesser.guess. Fewer than n where it would end the text, or has no room."""
         if not text or text[-1] == BREAK:
             return []
-        if self._n_agreeing(text) == len(text):
-            self.read(text[:-1])  # the last token's logits are gone, so it is read again
-        if not self.read(text):
+        if not self.read(text, wants_logits=True):
             return []
         tokens: list[int] = []
         while True:

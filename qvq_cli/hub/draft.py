@@ -12,9 +12,8 @@ from pathlib import Path
 from qvq_cli.engine.protocol import N_UBATCH, N_VOCAB_APART, Device
 from qvq_cli.errors import GgufError, UnavailableError
 from qvq_cli.hub.catalog import CatalogEntry
-from qvq_cli.hub.ggml_types import ValueType
 from qvq_cli.hub.gguf import GgufFile, read_gguf
-from qvq_cli.hub.gguf_checks import MAX_LAYERS, array, damaged, matrix, uint32
+from qvq_cli.hub.gguf_checks import damaged, matrix
 from qvq_cli.hub.identify import known_entry, name_of, quant_of
 from qvq_cli.hub.offload import MARGIN_BYTES
 from qvq_cli.hub.plan import (
@@ -25,7 +24,7 @@ from qvq_cli.hub.plan import (
 )
 from qvq_cli.hub.run_plan import DraftUse, Machine
 from qvq_cli.hub.store import locate_model
-from qvq_cli.hub.text_model import MAX_CONTEXT, TextShape
+from qvq_cli.hub.text_model import TextShape, read_shape
 from qvq_cli.hub.vision_model import is_mmproj
 
 AUTO = "auto"
@@ -77,7 +76,7 @@ def find_draft(
             f"--draft {wanted}: {error.message}", hint=error.hint, reference=error.reference
         ) from error
     gguf = read_gguf(located.model)
-    text = _text_shape(gguf)
+    text = _checked_shape(gguf)
     if abs(text.n_vocab - n_vocab) > N_VOCAB_APART:
         raise GgufError(
             f"{gguf.path.name} can't make drafts for this model: it has {text.n_vocab:,} tokens, "
@@ -134,33 +133,18 @@ def _named_by_catalog(entry: CatalogEntry | None) -> str:
     )
 
 
-def _text_shape(gguf: GgufFile) -> TextShape:
-    """What a plan has to know of a text model of any architecture. Raises: GgufError."""
-    arch = gguf.architecture
+def _checked_shape(gguf: GgufFile) -> TextShape:
+    """Raises: GgufError: no text model, or not one whose memory can be planned."""
     if is_mmproj(gguf):
         raise GgufError(
             f"{gguf.path.name} is a vision projector (mmproj), which makes no drafts",
             hint="give --draft the model that it belongs to",
             reference="mmproj-as-draft",
         )
-    if not arch:
+    if not gguf.architecture:
         raise damaged(gguf, "its metadata has no general.architecture")
-    n_embd = uint32(gguf, f"{arch}.embedding_length")
-    n_head = uint32(gguf, f"{arch}.attention.head_count")
-    shape = TextShape(
-        architecture=arch,
-        n_layer=uint32(gguf, f"{arch}.block_count", maximum=MAX_LAYERS),
-        n_embd=n_embd,
-        n_head=n_head,
-        n_head_kv=uint32(gguf, f"{arch}.attention.head_count_kv", default=n_head),
-        n_ff=uint32(gguf, f"{arch}.feed_forward_length"),
-        n_vocab=array(gguf, "tokenizer.ggml.tokens", [ValueType.STRING]).count,
-        head_dim=uint32(gguf, f"{arch}.attention.key_length", default=n_embd // n_head),
-        n_ctx_train=uint32(gguf, f"{arch}.context_length", maximum=MAX_CONTEXT),
-        n_deepstack=0,
-        n_expert=0,
-    )
+    shape = read_shape(gguf)
     if shape.head_dim < 1:
-        raise damaged(gguf, f"{n_head} heads can't share {n_embd} numbers")
-    matrix(gguf, "token_embd.weight", n_embd, shape.n_vocab)
+        raise damaged(gguf, f"{shape.n_head} heads can't share {shape.n_embd} numbers")
+    matrix(gguf, "token_embd.weight", shape.n_embd, shape.n_vocab)
     return shape

@@ -30,7 +30,7 @@ PROJECTORS = {
 """Supported architectures of the text model, and the projectors each can be paired with."""
 
 SUPPORTED = "QVQ, Qwen2-VL, Qwen2.5-VL (qwen2vl) and Qwen3-VL (qwen3vl, qwen3vlmoe)"
-MAX_CONTEXT = 1 << 26
+_MAX_CONTEXT = 1 << 26
 _MAX_CHECKED_VOCAB = 32_768
 """Looking for doubles in 152,000 tokens takes 40 ms of every start; a crash there is contained."""
 
@@ -65,11 +65,34 @@ def text_shape(gguf: GgufFile) -> TextShape:
     Raises: GgufError: not a text model, not one of the supported ones, or damaged.
     """
     _check_architecture(gguf)
-    shape = _read_shape(gguf)
+    shape = read_shape(gguf)
     _check_numbers(gguf, shape)
     _check_tokenizer(gguf, shape)
     _check_tensors(gguf, shape)
     return shape
+
+
+def read_shape(gguf: GgufFile) -> TextShape:
+    """What the metadata says, of any architecture. Raises: GgufError: absent, or out of range."""
+    arch = gguf.architecture
+    n_embd = uint32(gguf, f"{arch}.embedding_length")
+    n_head = uint32(gguf, f"{arch}.attention.head_count")
+    head_dim = uint32(gguf, f"{arch}.attention.key_length", default=n_embd // n_head)
+    return TextShape(
+        architecture=arch,
+        n_layer=uint32(gguf, f"{arch}.block_count", maximum=MAX_LAYERS),
+        n_embd=n_embd,
+        n_head=n_head,
+        n_head_kv=uint32(gguf, f"{arch}.attention.head_count_kv", default=n_head),
+        n_ff=uint32(gguf, f"{arch}.feed_forward_length"),
+        n_vocab=array(gguf, "tokenizer.ggml.tokens", [ValueType.STRING]).count,
+        head_dim=head_dim,
+        n_ctx_train=uint32(gguf, f"{arch}.context_length", maximum=_MAX_CONTEXT),
+        n_deepstack=uint32(
+            gguf, f"{arch}.n_deepstack_layers", default=0, minimum=0, maximum=MAX_LAYERS
+        ),
+        n_expert=uint32(gguf, f"{arch}.expert_count", default=0, minimum=0, maximum=1024),
+    )
 
 
 def _check_architecture(gguf: GgufFile) -> None:
@@ -87,28 +110,6 @@ def _check_architecture(gguf: GgufFile) -> None:
         f"{gguf.path.name} is a model {what}, which qvq can't run; it runs {SUPPORTED}",
         hint="choose a vision model of these families; text-only models can't see pictures",
         reference="unsupported-architecture",
-    )
-
-
-def _read_shape(gguf: GgufFile) -> TextShape:
-    arch = gguf.architecture
-    n_embd = uint32(gguf, f"{arch}.embedding_length")
-    n_head = uint32(gguf, f"{arch}.attention.head_count")
-    head_dim = uint32(gguf, f"{arch}.attention.key_length", default=n_embd // n_head)
-    return TextShape(
-        architecture=arch,
-        n_layer=uint32(gguf, f"{arch}.block_count", maximum=MAX_LAYERS),
-        n_embd=n_embd,
-        n_head=n_head,
-        n_head_kv=uint32(gguf, f"{arch}.attention.head_count_kv", default=n_head),
-        n_ff=uint32(gguf, f"{arch}.feed_forward_length"),
-        n_vocab=array(gguf, "tokenizer.ggml.tokens", [ValueType.STRING]).count,
-        head_dim=head_dim,
-        n_ctx_train=uint32(gguf, f"{arch}.context_length", maximum=MAX_CONTEXT),
-        n_deepstack=uint32(
-            gguf, f"{arch}.n_deepstack_layers", default=0, minimum=0, maximum=MAX_LAYERS
-        ),
-        n_expert=uint32(gguf, f"{arch}.expert_count", default=0, minimum=0, maximum=1024),
     )
 
 

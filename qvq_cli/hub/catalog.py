@@ -131,6 +131,11 @@ def load_catalog() -> tuple[CatalogEntry, ...]:
     return tuple(catalog_entry(name) for name in catalog_names())
 
 
+def entry_of_repository(repo: str) -> CatalogEntry | None:
+    """The entry whose files come from OWNER/REPO. Raises: ConfigError: a user's own is wrong."""
+    return next((entry for entry in load_catalog() if entry.repo == repo), None)
+
+
 def quants_by_size(entry: CatalogEntry) -> Iterator[tuple[str, int]]:
     """The quants whose size is known, largest first, with their bytes."""
     sized = [(quant, entry.about_bytes(quant)) for quant in entry.quants]

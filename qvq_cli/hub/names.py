@@ -1,14 +1,34 @@
 """How models are named on the command line."""
 
 import re
+from typing import NamedTuple
 
 from qvq_cli.errors import UnavailableError, UsageError
 from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_names
 
-REPO_SYNTAX = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(:(?P<quant>\w+))?", re.ASCII)
-"""What may follow `hf:`."""
-
+HF = "hf:"
+"""What the name of a repository on the Hub begins with."""
+_REPOSITORY = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(:(?P<quant>\w+))?", re.ASCII)
 _MOST_SHOWN_CHARS = 100
+
+
+class RepositoryName(NamedTuple):
+    """repo: OWNER/REPO. quant: in capitals, "" where none is named."""
+
+    repo: str
+    quant: str
+
+
+def parse_repository(model: str) -> RepositoryName:
+    """Take hf:OWNER/REPO[:QUANT] apart. Raises: UsageError: it names no repository."""
+    match = _REPOSITORY.fullmatch(model.removeprefix(HF))
+    if match is None:
+        raise UsageError(
+            f"{model!r} names no repository",
+            hint="write hf:OWNER/REPO or hf:OWNER/REPO:QUANT",
+            reference="bad-repository",
+        )
+    return RepositoryName(match["repo"], (match["quant"] or "").upper())
 
 
 def require_name(model: str) -> str:

@@ -23,7 +23,7 @@ from qvq_cli.hub.catalog import (
     CatalogFile,
     catalog_entry,
     catalog_names,
-    load_catalog,
+    entry_of_repository,
 )
 from qvq_cli.hub.choose import choose_quant
 from qvq_cli.hub.disk import expand_home
@@ -42,7 +42,7 @@ from qvq_cli.hub.listing import (
     remote_models,
 )
 from qvq_cli.hub.manifest import Manifest, Role, copies_dir, read_manifest
-from qvq_cli.hub.names import REPO_SYNTAX, require_name, unknown_name
+from qvq_cli.hub.names import HF, parse_repository, require_name, unknown_name
 from qvq_cli.hub.pair import check_pair
 from qvq_cli.hub.partial import Partial
 from qvq_cli.hub.pull_plan import PullFile, PullPlan, PullTarget
@@ -102,19 +102,12 @@ def plan_pull(
 
 def _asked(model: str, quant: str | None) -> _Asked:
     typed = (quant or "").upper()
-    if model.startswith("hf:"):
-        match = REPO_SYNTAX.fullmatch(model.removeprefix("hf:"))
-        if match is None:
-            raise UsageError(
-                f"{model!r} names no repository",
-                hint="write hf:OWNER/REPO or hf:OWNER/REPO:QUANT",
-                reference="bad-repository",
-            )
-        wanted = _one_quant((match["quant"] or "").upper(), typed)
-        entry = next((each for each in load_catalog() if each.repo == match["repo"]), None)
-        if entry is not None and (not wanted or wanted in entry.quants):
-            return _Asked(entry, match["repo"], wanted)
-        return _Asked(None, match["repo"], wanted)
+    if model.startswith(HF):
+        repo, in_name = parse_repository(model)
+        wanted = _one_quant(in_name, typed)
+        entry = entry_of_repository(repo)
+        is_known = entry is not None and (not wanted or wanted in entry.quants)
+        return _Asked(entry if is_known else None, repo, wanted)
     name, _, in_name = model.partition(":")
     if name.lower() == EMBEDDED:
         raise UsageError(
@@ -221,7 +214,7 @@ def _plan_repository(repo: str, quant: str, place: _Place, free_bytes: int) -> P
             mmproj, others = _borrowed_mmproj(gguf, other, Path(folder, "mmproj"), place)
             seeds_of.append(others)
     seeds = {head.url_of(name): data for head in seeds_of for name, data in head.bytes_of.items()}
-    entry = next((each for each in load_catalog() if each.repo == repo), None)
+    entry = entry_of_repository(repo)
     licence = repository.licence or "not stated"
     title = PurePosixPath(repo).name
     return _plan(f"hf:{repo}", title, model.quant, licence, entry, [*targets, mmproj], place, seeds)

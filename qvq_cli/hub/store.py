@@ -19,7 +19,7 @@ from qvq_cli.hub.catalog import (
     Profile,
     catalog_entry,
     catalog_names,
-    load_catalog,
+    entry_of_repository,
     models_dir,
     quants_by_size,
 )
@@ -30,7 +30,7 @@ from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
 from qvq_cli.hub.installed import list_installed, matching
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.hub.names import REPO_SYNTAX, unknown_name, unknown_quant
+from qvq_cli.hub.names import HF, parse_repository, unknown_name, unknown_quant
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
 from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
@@ -198,7 +198,7 @@ def locate_model(model: str, environ: Mapping[str, str], *, needs_mmproj: bool =
     found = matching(model, list_installed(environ))
     if found:
         return _locate_installed(_first_whole(found))
-    if model.startswith("hf:"):
+    if model.startswith(HF):
         return _locate_repo(model, environ, needs_mmproj)
     name, _, quant = model.partition(":")
     if name in catalog_names():
@@ -254,15 +254,8 @@ def _cached(entry: CatalogEntry, repo: str | None, environ: Mapping[str, str]) -
 
 
 def _locate_repo(model: str, environ: Mapping[str, str], needs_mmproj: bool) -> Located:
-    match = REPO_SYNTAX.fullmatch(model.removeprefix("hf:"))
-    if match is None:
-        raise UsageError(
-            f"{model!r} names no repository",
-            hint="write hf:OWNER/REPO or hf:OWNER/REPO:QUANT",
-            reference="bad-repository",
-        )
-    repo, quant = match["repo"], (match["quant"] or "").upper()
-    entry = next((entry for entry in load_catalog() if entry.repo == repo), None)
+    repo, quant = parse_repository(model)
+    entry = entry_of_repository(repo)
     if entry is not None and (not quant or quant in entry.quants):
         return _locate_named(entry, quant, environ, needs_mmproj)
     cached = cached_files(repo, environ=environ)

@@ -110,10 +110,18 @@ def test_the_plot_is_an_svg_with_every_bar(
 
 
 @pytest.mark.usefixtures("small_shape")
-def test_the_options_count(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_options_count(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qvq_cli.cli.planning.logical_cpus", lambda: 2)
     found = benched(capfd, "--threads", "2", "--device", "none")
     assert found["machine"]["n_threads"] == 2
     assert found["machine"]["n_gpu_layers"] == 0
+    monkeypatch.setattr("qvq_cli.cli.planning.logical_cpus", lambda: 1)
+    assert main([*FASTEST, "--threads", "2", "--json"]) == 0
+    output = capfd.readouterr()
+    assert json.loads(output.out)["machine"]["n_threads"] == 1
+    assert "taking 1 thread: more than CPUs" in output.err
 
 
 @pytest.mark.usefixtures("machine")

@@ -15,13 +15,12 @@ from qvq_cli.cli.bench_report import bench_report
 from qvq_cli.cli.interrupts import interrupts
 from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.measuring import PICTURE_PX, ROOM_TOKENS, Measured, Measurer
-from qvq_cli.cli.planning import TINY_MODEL_BYTES
+from qvq_cli.cli.planning import choose_threads, load_spec, threads_cut_words
 from qvq_cli.cli.rates import rates_of_model, rates_of_products
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.grid import image_grid
 from qvq_cli.engine.process import WorkerEngine
-from qvq_cli.engine.protocol import LoadSpec
 from qvq_cli.errors import AbortedError
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.catalog import Profile, catalog_entry
@@ -34,10 +33,9 @@ from qvq_cli.hub.forecast import (
     needed_places,
     place_of,
 )
-from qvq_cli.hub.memory import cpu_has_amx, physical_cores
 from qvq_cli.hub.plan import sizes_of
-from qvq_cli.hub.run_plan import Demand, RunPlan, plan_run
-from qvq_cli.hub.store import ModelChoice, resolve_model
+from qvq_cli.hub.run_plan import Demand, plan_run
+from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.control import Control
 from qvq_cli.ui.screen import Screen
 
@@ -108,7 +106,16 @@ class _Bench:
     def run(self) -> Outcome:
         """Raises: KeyboardInterrupt: before the model was loaded."""
         options, choice, resources = self._options, self._choice, self._resources
-        spec = _load_spec(options, choice, self._plan)
+        spec = load_spec(
+            choice,
+            self._plan,
+            threads=options.threads,
+            device=options.device,
+            repack=options.repack,
+            drafts=False,  # what they bring is told apart
+        )
+        if options.threads is not None and spec.n_threads < options.threads:
+            self._screen.notice(threads_cut_words(spec.n_threads))
         rates: dict[Place, Rates] = {}
         of_model: set[Place] = set()
         is_interrupted = False
@@ -163,7 +170,7 @@ class _Bench:
                 engine,
                 shape,
                 device=_device_name(place, self._resources, options.device),
-                n_threads=options.threads or physical_cores(),
+                n_threads=choose_threads(options.threads, is_tiny=False),
             )
 
 
@@ -176,22 +183,6 @@ def _demand(profile: Profile) -> Demand:
         n_answer=0,
         n_thinking=ROOM_TOKENS,
         n_thinking_min=ROOM_TOKENS,
-    )
-
-
-def _load_spec(options: BenchOptions, choice: ModelChoice, plan: RunPlan) -> LoadSpec:
-    """As solve loads it, but without drafts: those are told apart."""
-    is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
-    return LoadSpec(
-        model_path=str(choice.model_path),
-        mmproj_path=str(choice.mmproj_path),
-        n_threads=options.threads or (1 if is_tiny else physical_cores()),
-        n_gpu_layers=plan.offload.n_gpu_layers,
-        device=options.device,
-        repack=options.repack and not cpu_has_amx(),
-        vision_on_gpu=plan.offload.vision_on_gpu,
-        kv_type=plan.memory.kv_type,
-        drafts=False,
     )
 
 

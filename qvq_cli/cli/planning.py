@@ -1,4 +1,4 @@
-"""How `qvq solve` loads a model: a plan from what was typed and what the machine has."""
+"""How a model is loaded: a plan from what was typed and what the machine has."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -91,15 +91,14 @@ def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
     return replace(policy, budget=replace(budget, max_tokens=max(0, plan.n_thinking - n_past)))
 
 
-def choose_threads(options: SolveOptions, plan: RunPlan) -> int:
+def choose_threads(typed: int | None, *, is_tiny: bool) -> int:
     """What was typed, but no more than there are CPUs; else one for each physical core.
 
     At every layer all threads wait for the last. Measured with nano on two CPUs: 4 threads are
     four times slower than 2, and 512 don't come to a first token within 100 s.
     """
-    if options.threads is not None:
-        return min(options.threads, logical_cpus())
-    is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
+    if typed is not None:
+        return min(typed, logical_cpus())
     return 1 if is_tiny else physical_cores()
 
 
@@ -111,9 +110,7 @@ def notices(
     if plan.draft is not None:
         yield "draft-model", draft_words(plan.draft)
     if options.threads is not None and spec.n_threads < options.threads:
-        n = spec.n_threads
-        threads = "1 thread" if n == 1 else f"{n} threads"
-        yield "threads-cut", f"taking {threads}: more than CPUs would only wait for each other"
+        yield "threads-cut", threads_cut_words(spec.n_threads)
     if needs_chance(options, choice.profile.sampling):
         yield "votes-sampling", _votes_notice(policy)
     if options.look_again is not None and policy.looks is None:
@@ -121,6 +118,12 @@ def notices(
             "no-look-again",
             "--look-again does nothing here: there is no reasoning before the answer",
         )
+
+
+def threads_cut_words(n_threads: int) -> str:
+    """Why fewer threads than were typed."""
+    threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
+    return f"taking {threads}: more than CPUs would only wait for each other"
 
 
 def _votes_notice(policy: Policy) -> str:
@@ -132,25 +135,29 @@ def _votes_notice(policy: Policy) -> str:
 
 
 def load_spec(
-    options: SolveOptions,
     choice: ModelChoice,
     plan: RunPlan,
-    cache: CacheSpec | None,
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+    repack: bool = True,
+    cache: CacheSpec | None = None,
+    drafts: bool = True,
     draft: Draft | None = None,
 ) -> LoadSpec:
-    """What the engine is told."""
+    """What the engine is told. Args: threads, device, repack, drafts: as typed."""
     return LoadSpec(
         model_path=str(choice.model_path),
         mmproj_path=str(choice.mmproj_path),
-        n_threads=choose_threads(options, plan),
+        n_threads=choose_threads(threads, is_tiny=plan.memory.weight_bytes < TINY_MODEL_BYTES),
         n_gpu_layers=plan.offload.n_gpu_layers,
-        device=options.device,
+        device=device,
         # llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).
-        repack=options.repack and not cpu_has_amx(),
+        repack=repack and not cpu_has_amx(),
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
         cache=cache,
-        drafts=options.drafts,
+        drafts=drafts,
         draft_path=None if draft is None else str(draft.path),
         draft_on_gpu=plan.draft is not None and plan.draft.is_on_gpu,
     )

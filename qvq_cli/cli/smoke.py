@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from qvq_cli.cli.machine import Resources
+from qvq_cli.cli.planning import load_spec
 from qvq_cli.engine.images import load_picture
 from qvq_cli.engine.process import WorkerEngine
-from qvq_cli.engine.protocol import LoadSpec
 from qvq_cli.errors import EngineDiedError
 from qvq_cli.hub.catalog import EMBEDDED, catalog_entry, models_dir
 from qvq_cli.hub.config import Config
-from qvq_cli.hub.memory import cpu_has_amx
 from qvq_cli.hub.plan import sizes_of
 from qvq_cli.hub.run_plan import plan_run, typical_demand
 from qvq_cli.hub.store import resolve_model
@@ -40,14 +39,7 @@ def solve_example(environ: Mapping[str, str], resources: Resources) -> Record:
     profile = choice.profile
     plan = plan_run(sizes_of(choice.pair), typical_demand(profile), resources.for_plan())
     picture = load_picture(str(folder / PICTURE), profile.limits)
-    spec = LoadSpec(
-        model_path=str(choice.model_path),
-        mmproj_path=str(choice.mmproj_path),
-        n_threads=1,  # more only make so small a model slower
-        n_gpu_layers=plan.offload.n_gpu_layers,
-        repack=not cpu_has_amx(),
-        vision_on_gpu=plan.offload.vision_on_gpu,
-    )
+    spec = load_spec(choice, plan)
     policy = Policy(ThinkingBudget(profile.max_thinking), _MAX_ANSWER, profile.sampling)
     problem = Problem(QUESTION, profile.system, (picture.bitmap,), Dialect(profile.dialect))
     about = About(ModelUsed(choice.name, choice.quant, choice.files), (), time.perf_counter())

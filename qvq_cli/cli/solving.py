@@ -89,7 +89,16 @@ def run(
             if options.cache
             else None
         )
-        spec = planning.load_spec(options, choice, plan, cache, draft)
+        spec = planning.load_spec(
+            choice,
+            plan,
+            threads=options.threads,
+            device=options.device,
+            repack=options.repack,
+            cache=cache,
+            drafts=options.drafts,
+            draft=draft,
+        )
         planned = planning.notices(options, choice, policy, plan, spec)
         _say_what_is_special(solver, choice, pictures, planned)
         problem = Problem(

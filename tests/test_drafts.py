@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from qvq_cli.engine.drafts import (
     BREAK,
+    LOOK_SHARE,
     LOSS_SHARE,
     N_GRAMS,
+    N_SINGLE_MIN,
     N_STALE,
     PRIOR_MAX,
     Acceptance,
@@ -77,18 +79,22 @@ def ready(drafter: Drafter) -> Drafter:
     return drafter
 
 
-def play(text: list[int], cost: list[float]) -> tuple[float, float, Drafter]:
+def play(text: list[int], cost: list[float], look_s: float = 0.0) -> tuple[float, float, Drafter]:
     """Say `text`, a pass of n tokens taking cost[n]. Returns: seconds with and without drafts."""
     drafter = Drafter()
     drafter.index.tokens.append(text[0])
     spent, at = 0.0, 1
     while at < len(text):
-        draft = drafter.propose(len(text) - at - 1)
+        draft: list[int] = []
         n = 0
-        while n < len(draft) and draft[n] == text[at + n]:
-            n += 1
-        spent += cost[len(draft) + 1]
-        drafter.passed(len(draft), n, cost[len(draft) + 1])
+        if drafter.rests():
+            spent += cost[1]
+        else:
+            draft = drafter.propose(len(text) - at - 1)
+            while n < len(draft) and draft[n] == text[at + n]:
+                n += 1
+            spent += look_s + cost[len(draft) + 1]
+            drafter.passed(len(draft), n, cost[len(draft) + 1], look_s)
         drafter.index.tokens += text[at : at + n + 1]
         at += n + 1
     return spent, (len(text) - 1) * cost[1], drafter
@@ -115,9 +121,19 @@ def test_drafts_never_cost_much(cost: list[float], n_vocab: int, n: int) -> None
     assert spent <= plain * (1 + 2 * LOSS_SHARE) + n_falls * max(cost) + 1.0
 
 
+@pytest.mark.parametrize("look_s", [1e-4, 0.01, 0.05])
+@pytest.mark.parametrize("n", [400, 3000])
+def test_looks_are_few_where_they_count_and_find_nothing(look_s: float, n: int) -> None:
+    spent, plain, _ = play(noise(n, 10, seed=n), LINEAR, look_s)
+    assert spent <= plain * (1 + 2 * LOSS_SHARE + LOOK_SHARE) + N_SINGLE_MIN * look_s + 1.0
+
+
+@pytest.mark.parametrize("look_s", [0.0, 0.01, 0.05])
 @pytest.mark.parametrize(("cost", "at_least"), [(FREE, 5.0), (CLIFF, 1.3), (LINEAR, 0.98)])
-def test_repetition_pays_as_far_as_the_machine_allows(cost: list[float], at_least: float) -> None:
-    spent, plain, drafter = play(noise(40, 400, seed=1) * 40, cost)
+def test_repetition_pays_as_far_as_the_machine_allows(
+    cost: list[float], at_least: float, look_s: float
+) -> None:
+    spent, plain, drafter = play(noise(40, 400, seed=1) * 40, cost, look_s)
     assert plain / spent >= at_least
     assert 0 <= drafter.accepted <= drafter.drafted
 

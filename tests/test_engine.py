@@ -299,8 +299,15 @@ def test_a_death_in_the_middle_keeps_the_exit_code_of_its_cause(
             list(pieces)
 
 
-class EagerDrafter(Drafter):
-    """Drafts wherever the text has been before, whatever that costs."""
+class RestlessDrafter(Drafter):
+    """Looks for a draft before every pass, whatever that costs."""
+
+    def rests(self) -> bool:
+        return False
+
+
+class EagerDrafter(RestlessDrafter):
+    """Drafts wherever the text has been before."""
 
     def propose(self, n_max: int) -> list[int]:
         at, match = self.index.find()
@@ -349,6 +356,19 @@ def test_drafts_change_nothing(
     assert cells == (in_process._n_tokens, in_process._n_pos)
 
 
+@pytest.mark.usefixtures("eager")
+def test_drafts_end_where_the_context_does(
+    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
+    n = len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
+    assert in_process._n_tokens <= in_process._n_ctx
+    in_process._drafts = False
+    in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
+    assert n == len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
+    in_process._drafts = True
+
+
 @pytest.mark.parametrize("n_draft", [1, 2, 3])
 def test_an_end_inside_a_draft_leaves_no_trace(
     in_process: LlamaEngine,
@@ -370,7 +390,7 @@ def test_an_end_inside_a_draft_leaves_no_trace(
     in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
     n_prompt = len(in_process._drafter.index.tokens)
 
-    class ForeseeingDrafter(Drafter):
+    class ForeseeingDrafter(RestlessDrafter):
         def propose(self, n_max: int) -> list[int]:
             n_said = len(self.index.tokens) - n_prompt
             return plain[0][n_said : n_said + min(n_max, n_draft)]
@@ -380,20 +400,7 @@ def test_an_end_inside_a_draft_leaves_no_trace(
     assert in_process.draft_counts().accepted > len(plain[0]) // 3
 
 
-@pytest.mark.usefixtures("eager")
-def test_drafts_end_where_the_context_does(
-    in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
-) -> None:
-    in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
-    n = len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
-    assert in_process._n_tokens <= in_process._n_ctx
-    in_process._drafts = False
-    in_process.prefill(table_prompt, Reserve(10, 140), Sampling(), no_progress)
-    assert n == len([piece for piece in in_process.decode(10_000) if not piece.is_eog])
-    in_process._drafts = True
-
-
-class TrustingDrafter(Drafter):
+class TrustingDrafter(RestlessDrafter):
     """Runs whatever the second model guesses, however bad its guesses have been."""
 
     def propose(self, n_max: int) -> list[int]:

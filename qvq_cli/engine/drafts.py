@@ -6,9 +6,11 @@ engine runs a draft in one batch with the token that is due and keeps those of i
 model chooses itself. What the model says stays what it would have said.
 
 A longer batch costs more than a short one, on some machines nearly as much as its tokens one by
-one. `Drafter` therefore times every pass, learns how often drafts come true, takes the length that
+one. `Drafter` therefore times passes, learns how often drafts come true, takes the length that
 saves most, and keeps accounts: what trials of a batch size cost, and what drafts lost that were
-expected to save time, may never be more than LOSS_SHARE each of the time that decoding took.
+expected to save time, may never be more than LOSS_SHARE each of the time that decoding took. To
+look for a draft costs time as well, which for a tiny model counts: where a look found none, it
+rests until that was no more than LOOK_SHARE.
 
 It reads no clock and knows no model: tokens and seconds come in, drafts come out.
 """
@@ -23,12 +25,16 @@ BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Tokens of a pass with a draft, the due token included; few sizes, so that each is well known."""
 LOSS_SHARE = 0.01
 """Of decoding time, that each account may lose in all."""
+LOOK_SHARE = 0.0025
+"""Of decoding time, that looks may take which find no draft."""
+N_REST_MAX = 32
+"""Passes that a look is paid for with at most: one that took long may have been interrupted."""
 PREFILL_SHARE = 0.0025
 """Of the prompt's time, that is there for the first drafts of each account."""
 N_TIMES = 9
 N_STALE = 256
-"""Passes after which a batch size that wasn't used counts as unknown: the machine may be another
-by then, with other programs running."""
+"""Timed passes after which a batch size that wasn't used counts as unknown: the machine may be
+another by then, with other programs running."""
 N_STALE_SINGLE = 64
 """The same for a pass without a draft, which all others are compared with."""
 N_SINGLE_MIN = 3
@@ -242,10 +248,18 @@ class Drafter:
         self._kind: Kind = "draft"
         self._match = 0
         self._guess_times: deque[float] = deque(maxlen=N_TIMES)
+        self._n_rest = 0
 
     def prefilled(self, seconds: float) -> None:
         """The prompt took this long."""
         self._credit_s = dict.fromkeys(self._credit_s, PREFILL_SHARE * seconds)
+
+    def rests(self) -> bool:
+        """Whether nothing is to be put behind the due token, nor told of its pass."""
+        if self._n_rest == 0:
+            return False
+        self._n_rest -= 1
+        return True
 
     def propose(self, n_max: int) -> list[int]:
         """Tokens that may come next, n_max at most; mostly none."""
@@ -267,9 +281,13 @@ class Drafter:
         """A pass with the due token and n_draft more has taken pass_s, making the draft draft_s."""
         is_after_draft = self._n_draft_before > 0
         self._n_draft_before = n_draft
-        for kind in self._credit_s:
-            self._credit_s[kind] += LOSS_SHARE * pass_s
         single = self._costs.single
+        decoded_s = pass_s
+        if n_draft == 0 and single is not None:
+            self._n_rest = min(N_REST_MAX, int(draft_s / (LOOK_SHARE * single)))
+            decoded_s += self._n_rest * single
+        for kind in self._credit_s:
+            self._credit_s[kind] += LOSS_SHARE * decoded_s
         if n_draft == 0 and not is_after_draft:
             if self._costs.learn(1, pass_s):
                 self._offers.clear()

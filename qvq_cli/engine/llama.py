@@ -95,11 +95,13 @@ class LlamaEngine:
         # one, and while a pass is being read, the rest of its draft.
         self._history: list[int] = []
         self._pending: int | None = None
-        # The pass that is being read: its draft, the row of logits to choose from next, its time.
+        # The pass that is being read: its draft, the row of logits to choose from next, and if it
+        # is timed, when it began and what it took.
         self._drafter = Drafter()
         self._draft: list[int] = []
         self._row = -1
-        self._draft_s = self._pass_began_s = 0.0
+        self._draft_s = 0.0
+        self._pass_began_s: float | None = None
         self._pass_s: float | None = None
         self._draft_model: DraftModel | None = None
         self._guess_share = 0.0
@@ -452,7 +454,8 @@ class LlamaEngine:
                 if not self._run_pass(n_left - 1):
                     return
                 token = sample(sampler, ctx, 0)
-                self._pass_s = time.perf_counter() - self._pass_began_s
+                if self._pass_began_s is not None:
+                    self._pass_s = time.perf_counter() - self._pass_began_s
             piece = pieces.get(token) or self._piece(token)
             if piece.is_eog:
                 self._settle()  # also where it was drafted: the end is no part of the text
@@ -479,17 +482,22 @@ class LlamaEngine:
         if n_free < 1:
             return False
         self._settle()
-        began_s = time.perf_counter()
-        self._draft = self._drafter.propose(min(n_draft_max, n_free - 1)) if self._drafts else []
-        self._pass_began_s = time.perf_counter()
-        self._draft_s = self._pass_began_s - began_s
+        self._pass_began_s = None
+        if self._drafts and not self._drafter.rests():
+            began_s = time.perf_counter()
+            self._draft = self._drafter.propose(min(n_draft_max, n_free - 1))
+            self._pass_began_s = time.perf_counter()
+            self._draft_s = self._pass_began_s - began_s
         self._decode_tokens([self._pending, *self._draft], n_logits=len(self._draft) + 1)
         self._pending = None
         self._row = 0
         return True
 
     def _settle(self) -> None:
-        """The pass is over: its draft is kept as far as it came true, the rest is forgotten."""
+        """The pass is over: its draft is kept as far as it came true, the rest is forgotten.
+
+        A pass that wasn't timed had none.
+        """
         if self._pass_s is None:
             return
         n_draft, n_accepted = len(self._draft), self._row

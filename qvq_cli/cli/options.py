@@ -144,9 +144,9 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        metavar="NAME|FILE.gguf|hf:OWNER/REPO",
-        help="The model; also QVQ_MODEL or the config file. Default: the best "
-        "installed, else nano.",
+        metavar="NAME|FILE|hf:OWNER/REPO",
+        help="The model, FILE being a GGUF; also QVQ_MODEL or the config file. "
+        "Default: the best installed, else nano.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -297,8 +297,8 @@ Drafts = Annotated[
 Draft = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME|FILE.gguf|auto",
-        help="A smaller model of the same vocabulary that guesses too; text-only will do. "
+        metavar="NAME|FILE|auto",
+        help="A smaller model of the same vocabulary that guesses too; a text-only GGUF will do. "
         "[cyan]auto[/] takes the one that the catalog names. What is said stays the same.",
         envvar="QVQ_DRAFT",
         rich_help_panel=MACHINE,

@@ -23,7 +23,7 @@ from recipe.problem import Exchange, Language, Scene
 from recipe.wording import pick, reworded
 
 FAMILIES = ("table", "chart", "polygon", "graph", "shapes", "stranger")
-_SHARES = (27, 21, 17, 14, 13, 8)
+_SHARES = (25, 29, 15, 12, 11, 8)
 _SOLVE = (
     "Solve the problem in the image.", "Answer the question in the image.", "Solve this problem.",
     "Solve this.",

@@ -31,10 +31,15 @@ class ChartScene:
         )
 
     # ------------------------------------------------------------------ exchanges
-    def opening(self, rng: random.Random, language: Language, task: str) -> str:
-        """The task, and the names that the chart has."""
+    def _opening(self, rng: random.Random, language: Language, task: str, with_values: bool) -> str:
+        """The task, and what the chart has, in order.
+
+        with_values: a value is looked up by its name later on. In its own words a small model finds
+        a name again; across the picture it doesn't.
+        """
         chart = {"line": ("line chart", "折线图")}.get(self.kind, ("bar chart", "柱状图"))
-        names = joined(self.names, language)
+        values = [f"{n}: {v}" for n, v in zip(self.names, self.values, strict=True)]
+        names = joined(values if with_values else self.names, language)
         return pick(
             rng,
             language,
@@ -94,7 +99,7 @@ class ChartScene:
         work: what leads to the answer, and the part of it that is checked again.
         """
         parts = (
-            self.opening(rng, language, task),
+            self._opening(rng, language, task, with_values=work[0] == work[1]),
             work[0],
             double_check(rng, language) + work[1] + confirm(rng, language),
         )
@@ -357,7 +362,8 @@ class ChartScene:
                 else f"{here}与{name}的差"
             )
         reason = f"There is no {name} in the chart" if language == "en" else f"图中没有{name}"
-        reasoning = f"{self.opening(rng, language, task)} {refusal(rng, language, reason)}"
+        opening = self._opening(rng, language, task, with_values=True)
+        reasoning = f"{opening} {refusal(rng, language, reason)}"
         return Exchange(question, reasoning, None, language, self.family)
 
     def read(self, rng: random.Random, language: Language) -> Exchange:

@@ -24,11 +24,23 @@ _RGB: dict[str, tuple[Rgb, ...]] = {
     "yellow": ((255, 225, 25), (255, 255, 0), (240, 210, 30), (255, 215, 0)),
     "orange": ((255, 140, 0), (255, 165, 0), (245, 130, 48), (255, 127, 14)),
     "purple": ((128, 0, 128), (145, 30, 180), (148, 60, 200), (120, 40, 160)),
-    "pink": ((255, 105, 180), (255, 150, 200), (255, 182, 193), (250, 120, 170)),
+    "pink": ((255, 105, 180), (255, 150, 200), (255, 182, 193), (250, 120, 170), (255, 192, 203)),
     "black": ((0, 0, 0), (20, 20, 20), (35, 35, 35)),
     "gray": ((128, 128, 128), (150, 150, 150), (110, 110, 110)),
-    "brown": ((139, 69, 19), (120, 70, 30), (150, 75, 0), (140, 86, 75)),
+    "brown": ((139, 69, 19), (120, 70, 30), (150, 75, 0), (140, 86, 75), (165, 42, 42)),
 }
+
+
+def _shade(name: str, rng: random.Random) -> Rgb:
+    """One of a colour's usual values, often a little off."""
+    red, green, blue = rng.choice(_RGB[name])
+    if rng.random() < 0.5:
+        return (red, green, blue)
+    return (_near(red, rng), _near(green, rng), _near(blue, rng))
+
+
+def _near(channel: int, rng: random.Random) -> int:
+    return min(255, max(0, channel + rng.randint(-14, 14)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class ShapesScene:
         for i, shape in enumerate(self.shapes):
             half = shape.size * min(width, height)
             x, y = area.left + shape.x * width, area.top + shape.y * height
-            color = rng.choice(_RGB[COLORS[shape.color][0]])
+            color = _shade(COLORS[shape.color][0], rng)
             _draw_shape(
                 canvas,
                 KINDS[shape.kind][0],

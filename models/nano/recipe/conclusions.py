@@ -31,7 +31,7 @@ def _work(exchange: Exchange, paragraphs: list[str]) -> str:
         return "\n\n".join([*paragraphs[:-2], paragraphs[-1]])
     if exchange.family == "table" and len(paragraphs) > 3:
         return "\n\n".join(paragraphs[2:-1])
-    if exchange.family in ("table", "chart"):
+    if exchange.family == "table" or (exchange.family == "chart" and len(paragraphs) > 3):
         return "\n\n".join(paragraphs[1:-1])
     if exchange.family == "shapes":
         return "\n\n".join(paragraphs[:-1])

@@ -20,10 +20,10 @@ from recipe.families.strangers import Supplies, decline, make_stranger, unrelate
 from recipe.families.tables import TableScene, make_table
 from recipe.look import FontShelf, draw_look, load_fonts
 from recipe.problem import Exchange, Language, Scene
-from recipe.wording import pick
+from recipe.wording import pick, reworded
 
 FAMILIES = ("table", "chart", "polygon", "graph", "shapes", "stranger")
-_SHARES = (27, 21, 17, 14, 13, 8)
+_SHARES = (25, 29, 15, 12, 11, 8)
 _SOLVE = (
     "Solve the problem in the image.", "Answer the question in the image.", "Solve this problem.",
     "Solve this.",
@@ -74,6 +74,10 @@ class Studio:
 
         easy: the share of reading exercises, which teach fast and are few later on.
         """
+        exchange = self._about(scene, rng, easy)
+        return replace(exchange, question=reworded(exchange.question, rng, exchange.language))
+
+    def _about(self, scene: Scene, rng: random.Random, easy: float) -> Exchange:
         language: Language = "zh" if rng.random() < 0.25 else "en"
         if scene.family == "stranger":
             return self._about_stranger(scene, rng, language)

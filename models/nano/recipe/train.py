@@ -1,12 +1,12 @@
-"""Trains nano on one GPU, by the clock, and says how good it is.
+"""Trains nano on the GPUs of one machine, by the clock, and says how good it is.
 
     python -m recipe.train --assets ASSETS --out OUT --seconds 500
-    python -m recipe.train --assets ASSETS --out OUT --seconds 500 --resume OUT_OF_THE_FIRST --seed
-    2
+    python -m recipe.train --assets ASSETS --out SECOND --seconds 500 --resume OUT --seed 2
+    torchrun --standalone --nproc-per-node 4 -m recipe.train --assets ASSETS --out OUT
 
 A run keeps its rate, then lets it fall; the second run starts from the first one's weights (the
-optimizer's state
-is not kept: it costs nothing). Everything is drawn while training: no picture is seen twice.
+optimizer's state is not kept: it costs nothing). Everything is drawn while training: no picture is
+seen twice. Under torchrun every GPU draws its own batches, and a step takes their mean gradient.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from recipe.batches import Batch, EasyShare, batches, token_weights
 from recipe.canvas import IGNORE
 from recipe.checkpoint import load_parts, save_parts
+from recipe.crew import Crew
 from recipe.drawing import Studio
 from recipe.model import LABEL_SIZES, Nano, Shape
 from recipe.muon import Muon
@@ -69,13 +70,13 @@ class Plan:
 class _Stream(torch.utils.data.IterableDataset[Batch]):
     """Batches, drawn in a worker process."""
 
-    def __init__(self, plan: Plan, progress: Any) -> None:
-        self._plan, self._progress = plan, progress
+    def __init__(self, plan: Plan, rank: int, progress: Any) -> None:
+        self._plan, self._rank, self._progress = plan, rank, progress
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
         worker = torch.utils.data.get_worker_info()
-        seed = self._plan.seed * 1000 + (worker.id if worker else 0)
+        seed = self._plan.seed * 1000 + self._rank * 100 + (worker.id if worker else 0)
         easy = EasyShare(self._progress, *self._plan.easy)
         studio = Studio.open(self._plan.assets)
         yield from map(
@@ -235,60 +236,91 @@ def _prepare(plan: Plan, device: torch.device) -> Nano:
     return model
 
 
-def train(plan: Plan) -> Nano:
-    """One run. Writes the weights and log.txt to plan.out."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _loader(plan: Plan, crew: Crew, progress: Any) -> Any:
+    return torch.utils.data.DataLoader(
+        _Stream(plan, crew.rank, progress),
+        batch_size=None,
+        num_workers=plan.workers,
+        pin_memory=crew.device.type == "cuda",
+        prefetch_factor=4 if plan.workers else None,
+    )
+
+
+class _Clock:
+    """How much of the run is done, looked at once in a while.
+
+    All GPUs take the mean of what their clocks say, so that they stop after the same step. What
+    comes before the first look (compiling) doesn't count.
+    """
+
+    def __init__(self, seconds: float, crew: Crew) -> None:
+        self._seconds, self._crew = seconds, crew
+        self._every = 20 if crew.device.type == "cuda" else 1
+        self._started: float | None = None
+        self.done = 0.0
+
+    def look(self, step: int) -> float:
+        """The share of the run that is done before this step."""
+        if step % self._every == 0 and step:
+            now = time.monotonic()
+            if self._started is None:
+                self._started = now
+            self.done = self._crew.mean((now - self._started) / self._seconds)
+        return self.done
+
+
+def train(plan: Plan, crew: Crew) -> Nano:
+    """One run. The first GPU's process writes the weights and log.txt to plan.out."""
+    device = crew.device
     torch.set_float32_matmul_precision("high")
     torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape: 50 ms a step
     progress = multiprocessing.get_context("fork").Value("d", 0.0)
-    loader = torch.utils.data.DataLoader(
-        _Stream(plan, progress), batch_size=None, num_workers=plan.workers,
-        pin_memory=device.type == "cuda",
-        prefetch_factor=4 if plan.workers else None,
-    )  # fmt: skip
+    loader = _loader(plan, crew, progress)
     stream = iter(loader)
     model = _prepare(plan, device)
+    torch.manual_seed(plan.seed * 1000 + crew.rank)  # each GPU changes its pictures its own way
     optimizer = _Optimizer(model, plan)
     is_digit = torch.tensor(
         [float(w == 3.0) for w in token_weights(Tokenizer.load())], device=device
     )
     meter = _Meter(("text", "labels", "right", "digits", "values"), device)
     plan.out.mkdir(parents=True, exist_ok=True)
-    began, started, step, n_pictures, waited = time.monotonic(), None, 0, 0, 0.0
+    began, step, n_pictures, waited = time.monotonic(), 0, 0, 0.0
     saved = began
-    with (plan.out / "log.txt").open("w") as log:
-        while True:
+    clock = _Clock(plan.seconds, crew)
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context((plan.out / "log.txt").open("w")) if crew.rank == 0 else None
+        while (done := clock.look(step)) < 1:
+            progress.value = done
             asked = time.monotonic()
             batch = next(stream)
             waited += time.monotonic() - asked
             batch = _to(batch, device)
-            if step == (20 if device.type == "cuda" else 1):
-                started = time.monotonic()  # what came before was compiling
-            done = 0.0 if started is None else (time.monotonic() - started) / plan.seconds
-            progress.value = min(1.0, done)
-            if done >= 1:
-                break
             with _precision(device):
                 text, labels, report = _losses(model, batch, is_digit)
             (text + plan.label_weight * (1 - 0.8 * done) * labels).backward()
+            crew.share_gradients(model)
             optimizer.step(plan.rate(done, step))
             model.zero_grad(set_to_none=True)
             meter.add(report)
             step, n_pictures = step + 1, n_pictures + batch["pixels"].shape[0]
+            if log is None:
+                continue
             if step % 100 == 0 or step in (1, 5, 20):
                 line = (
                     f"step {step} s {time.monotonic() - began:.0f} done {done:.3f} "
-                    f"pictures {n_pictures} {meter.take()} waited {waited:.1f}"
+                    f"pictures {n_pictures * crew.size} {meter.take()} waited {waited:.1f}"
                 )
                 print(line, flush=True)
                 print(line, file=log, flush=True)
             if time.monotonic() - saved > 150:
                 save_parts(model, plan.out)
                 saved = time.monotonic()
-    save_parts(model, plan.out)
-    print(
-        f"trained {step} steps, {n_pictures} pictures, {time.monotonic() - began:.0f} s", flush=True
-    )
+    if crew.rank == 0:
+        save_parts(model, plan.out)
+        seconds = time.monotonic() - began
+        print(f"trained {step} steps, {n_pictures * crew.size} pictures, {seconds:.0f} s on "
+              f"{crew.size} of {crew.name}", flush=True)  # fmt: skip
     del stream, loader
     return model
 
@@ -342,6 +374,7 @@ def _parse() -> Plan:
 
 if __name__ == "__main__":
     _plan = _parse()
-    _trained = train(_plan)
-    if _plan.trial:
+    with Crew.join() as _crew:
+        _trained = train(_plan, _crew)
+    if _plan.trial and _crew.rank == 0:
         _report(_trained, _plan)

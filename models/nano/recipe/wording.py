@@ -50,6 +50,50 @@ def confirm(rng: random.Random, language: Language) -> str:
     )
 
 
+_LEADS = {
+    "en": (
+        "Look at the picture. ", "Look at the image and answer: ", "From the picture: ",
+        "Based on the image, ", "According to the picture, ", "In the image, ", "Question: ",
+        "Looking at the figure, ", "Using the picture, ", "Here is a picture. ", "Hi! ",
+        "Can you help me? ", "In this picture, ", "Study the figure. ", "Please answer: ",
+    ),
+    "zh": (
+        "请看图：", "根据图片，", "看图回答：", "如图，", "请问，", "问题：", "观察图片，",
+        "根据图中的信息，", "请看下图。",
+    ),
+}  # fmt: skip
+_TAILS = {
+    "en": (
+        "Show your work.", "Explain step by step.", "Think step by step.", "Explain your answer.",
+        "Please explain.", "Give just the answer.", "Answer briefly.", "Thanks!", "Please.",
+    ),
+    "zh": ("请写出过程。", "谢谢！", "请一步一步思考。", "只给出答案。", "请说明理由。"),
+}  # fmt: skip
+
+
+def reworded(question: str, rng: random.Random, language: Language) -> str:
+    """A question as people really type it: with something before it, after it, or in small letters.
+
+    Applied to every question alike, so that these words say nothing about the answer.
+    """
+    u = rng.random()
+    if u > 0.34:
+        return question
+    if u < 0.16:
+        lead = rng.choice(_LEADS[language])
+        if lead.endswith(", ") and not question[1:2].isupper():
+            question = question[:1].lower() + question[1:]
+        return lead + question
+    if u < 0.26:
+        gap = " " if language == "en" else "" if question[-1] in "。？" else "，"
+        gap = "\n" if "\n" in question else gap
+        return f"{question}{gap}{rng.choice(_TAILS[language])}"
+    if "\n" in question:
+        return question
+    bare = question.rstrip(".?。？")
+    return bare[:1].lower() + bare[1:] if u < 0.3 and not bare[1:2].isupper() else bare
+
+
 def joined(items: Sequence[str], language: Language) -> str:
     return (", " if language == "en" else "、").join(items)
 

@@ -31,10 +31,15 @@ class ChartScene:
         )
 
     # ------------------------------------------------------------------ exchanges
-    def opening(self, rng: random.Random, language: Language, task: str) -> str:
-        """The task, and the names that the chart has."""
+    def _opening(self, rng: random.Random, language: Language, task: str, with_values: bool) -> str:
+        """The task, and what the chart has, in order.
+
+        with_values: a value is looked up by its name later on. In its own words a small model finds
+        a name again; across the picture it doesn't.
+        """
         chart = {"line": ("line chart", "折线图")}.get(self.kind, ("bar chart", "柱状图"))
-        names = joined(self.names, language)
+        values = [f"{n}: {v}" for n, v in zip(self.names, self.values, strict=True)]
+        names = joined(values if with_values else self.names, language)
         return pick(
             rng,
             language,
@@ -94,7 +99,7 @@ class ChartScene:
         work: what leads to the answer, and the part of it that is checked again.
         """
         parts = (
-            self.opening(rng, language, task),
+            self._opening(rng, language, task, with_values=work[0] == work[1]),
             work[0],
             double_check(rng, language) + work[1] + confirm(rng, language),
         )
@@ -162,10 +167,16 @@ class ChartScene:
                 f"How much larger is {a} than {b}?",
                 f"How many more does {a} have than {b}?", f"By how much does {a} exceed {b}?",
                 f"Find the difference between the values of {first} and {second}.",
-                f"How many fewer does {b} have than {a}?",
+                f"How many fewer does {b} have than {a}?", f"How much more is {a} than {b}?",
+                f"How much higher is {a} than {b}?", f"How much lower is {b} than {a}?",
+                f"What is {a} minus {b}?", f"By how much do {first} and {second} differ?",
+                f"How many more {a} than {b}?", f"How much less is {b} than {a}?",
+                f"How many more are there in {a} than in {b}?",
+                f"How much greater is {a} than {b}?",
             ),
             (f"{a}比{b}多多少？", f"{first}和{second}相差多少？", f"{b}比{a}少多少？",
-            f"求{first}与{second}的差。"),
+            f"求{first}与{second}的差。", f"{a}比{b}高多少？", f"{first}与{second}的差是多少？",
+            f"{a}减去{b}等于多少？", f"{a}比{b}大多少？"),
         )  # fmt: skip
         task = (
             f"the difference between {first} and {second}"
@@ -192,9 +203,13 @@ class ChartScene:
             (
                 f"What is the sum of {a} and {b}?", f"What is the total of {a} and {b}?",
                 f"How many do {a} and {b} have together?", f"Add the values of {a} and {b}.",
-                f"What is the combined value of {a} and {b}?",
+                f"What is the combined value of {a} and {b}?", f"What is {a} plus {b}?",
+                f"How many {a} and {b} are there in total?", f"What do {a} and {b} add up to?",
+                f"Find the sum of {a} and {b}.", f"What is the combined total of {a} and {b}?",
+                f"How many are there in {a} and {b} combined?",
             ),
-            (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。"),
+            (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。",
+            f"{a}加{b}等于多少？", f"{a}和{b}合计多少？", f"{a}和{b}加起来是多少？"),
         )  # fmt: skip
         task = f"the sum of {a} and {b}" if language == "en" else f"{a}与{b}的和"
         work = self._two((i, j), f"{x} + {y} = {x + y}", language)
@@ -220,8 +235,13 @@ class ChartScene:
                 "What is the sum of all values?", "What is the total of all the bars?",
                 "Find the total.",
                 "What is the total of all values in the chart?", "How many are there altogether?",
+                "Add up all the values.", "What is the total?", "What is the sum of all the bars?",
+                "How many are there in total?", "What do all the values add up to?",
+                "Find the sum of all values.", "Calculate the total of all categories.",
+                "What is the total across all categories?",
             ),
-            ("所有值的总和是多少？", "图中数据的总和是多少？", "一共有多少？"),
+            ("所有值的总和是多少？", "图中数据的总和是多少？", "一共有多少？", "总数是多少？",
+            "求所有数据的和。", "全部加起来是多少？", "总和是多少？"),
         )  # fmt: skip
         task = "the sum of all values" if language == "en" else "所有值的总和"
         end = f"The total is {total}." if language == "en" else f"总和是 {total}。"
@@ -245,8 +265,12 @@ class ChartScene:
             (
                 "What is the mean of the values?", "What is the average value?", "Find the mean.",
                 "What is the average of all values in the chart?", "Calculate the average.",
+                "What is the mean?", "What is the average?", "Find the average of the values.",
+                "Calculate the mean value.", "What is the arithmetic mean of the data?",
+                "What is the mean of all the bars?", "On average, how many are there?",
             ),
-            ("平均值是多少？", "求这些数据的平均数。", "图中数据的平均值是多少？"),
+            ("平均值是多少？", "求这些数据的平均数。", "图中数据的平均值是多少？", "求平均值。",
+            "平均数是多少？", "这些值的平均是多少？"),
         )  # fmt: skip
         task = "the mean" if language == "en" else "平均值"
         end = (
@@ -266,9 +290,13 @@ class ChartScene:
             (
                 "What is the difference between the largest and the smallest value?",
                 "What is the difference between the highest and lowest values?",
-                "What is the range of the values?",
+                "What is the range of the values?", "What is the range?", "Find the range.",
+                "How much larger is the largest value than the smallest?",
+                "What is the difference between the maximum and the minimum?",
+                "By how much do the highest and the lowest bar differ?",
             ),
-            ("最大值和最小值相差多少？", "最大值与最小值的差是多少？", "求极差。"),
+            ("最大值和最小值相差多少？", "最大值与最小值的差是多少？", "求极差。", "极差是多少？",
+            "最高的比最低的多多少？"),
         )  # fmt: skip
         task = "the range" if language == "en" else "最大值与最小值的差"
         seen = [self.values[: i + 1] for i in range(len(self.values))]
@@ -293,8 +321,12 @@ class ChartScene:
                 f"How many categories have a value greater than {limit}?",
                 f"How many values are above {limit}?",
                 f"How many bars are higher than {limit}?",
+                f"How many categories are above {limit}?", f"How many are greater than {limit}?",
+                f"How many values exceed {limit}?", f"Count the values that are over {limit}.",
+                f"How many categories have more than {limit}?",
             ),
-            (f"有几项的值大于 {limit}？", f"超过 {limit} 的有几个？"),
+            (f"有几项的值大于 {limit}？", f"超过 {limit} 的有几个？", f"大于 {limit} 的有几项？",
+            f"有多少项高于 {limit}？"),
         )  # fmt: skip
         task = f"how many values are above {limit}" if language == "en" else f"大于 {limit} 的个数"
         notes = [str(sum(v > limit for v in self.values[: i + 1])) for i in range(len(self.values))]
@@ -330,7 +362,8 @@ class ChartScene:
                 else f"{here}与{name}的差"
             )
         reason = f"There is no {name} in the chart" if language == "en" else f"图中没有{name}"
-        reasoning = f"{self.opening(rng, language, task)} {refusal(rng, language, reason)}"
+        opening = self._opening(rng, language, task, with_values=True)
+        reasoning = f"{opening} {refusal(rng, language, reason)}"
         return Exchange(question, reasoning, None, language, self.family)
 
     def read(self, rng: random.Random, language: Language) -> Exchange:
@@ -360,9 +393,13 @@ def _ask_extreme(largest: bool, asks_name: bool, rng: random.Random, language: L
                 f"Which category has the {en} value?", f"Which has the {en} value?",
                 f"Which bar is the {en}?",
                 f"What category is the {en}?", f"Which one has the {en} value in the chart?",
-                f"Which is the {en}?",
+                f"Which is the {en}?", f"Which category is {en}?", f"What has the {en} value?",
+                f"Name the category with the {en} value.", f"Which one is {en}?",
+                f"Which item has the {en} number?", f"Where is the value {en}?",
+                f"For which category is the value {en}?", f"Find the category with the {en} bar.",
             ),
-            (f"哪一项的值{zh}？", f"图中{zh}的是哪一项？", f"哪个类别的数值{zh}？"),
+            (f"哪一项的值{zh}？", f"图中{zh}的是哪一项？", f"哪个类别的数值{zh}？", f"哪一个{zh}？",
+             f"哪一项{zh}？", f"数值{zh}的是哪一个？", f"谁的值{zh}？"),
         )  # fmt: skip
     if en in ("tallest", "greatest", "least", "biggest"):
         en = "maximum" if largest else "minimum"
@@ -373,8 +410,19 @@ def _ask_extreme(largest: bool, asks_name: bool, rng: random.Random, language: L
             f"What is the {en} value in the chart?",
             f"Find the {en} value.",
             f"What is the {en} value shown?",
+            f"What is the {en} value?",
+            f"What is the {en} number in the chart?",
+            f"How much is the {en} value?",
+            f"Give the {en} value of the chart.",
+            f"What is the value of the {en} bar?",
         ),
-        (f"图中{zh}的值是多少？", f"{zh}的值是多少？", f"求图中{zh}的值。"),
+        (
+            f"图中{zh}的值是多少？",
+            f"{zh}的值是多少？",
+            f"求图中{zh}的值。",
+            f"{zh}的数值是多少？",
+            f"图里{zh}的数是几？",
+        ),
     )
 
 
@@ -389,10 +437,17 @@ def _ask_value(name: str, rng: random.Random, language: Language) -> str:
             f"what is the value of {name}",
             f"According to the chart, what is the value for {name}?",
             f"What is the height of the {name} bar?",
-            f"How much is {name}?",
+            f"How much is {name}?", f"What is {name}'s value?", f"How many {name}?",
+            f"Give the value of {name}.", f"What number does {name} have?",
+            f"What does the chart show for {name}?", f"How high is {name}?",
+            f"Find the value of {name}.", f"How many are there for {name}?",
+            f"value of {name}?", f"What was the value in {name}?", f"How many does {name} have?",
+            f"What value is shown for {name}?", f"How tall is the bar for {name}?",
+            f"What is the reading at {name}?", f"What is the number for {name}?",
         ),
         (f"{name}的值是多少？", f"{name}是多少？", f"图中{name}对应的数值是多少？",
-        f"读出{name}的值。"),
+        f"读出{name}的值。", f"{name}有多少？", f"请读出{name}的数值。", f"{name}的数值是多少？",
+        f"{name}对应的值是什么？", f"{name}为多少？"),
     )  # fmt: skip
 
 
@@ -420,11 +475,11 @@ def make_chart(rng: random.Random, words: tuple[str, ...]) -> ChartScene:
         grain = {
             1: 1,
             2: 1,
-            5: rng.choice([1, 5]),
-            10: rng.choice([2, 5, 10]),
-            20: rng.choice([5, 10]),
-            25: 5,
-            50: 10,
+            5: rng.choice([1, 5, 5]),
+            10: rng.choice([2, 5, 5, 10, 10]),
+            20: rng.choice([5, 10, 10, 20]),
+            25: rng.choice([5, 25]),
+            50: rng.choice([10, 25, 50]),
         }[step]
     values = tuple(
         grain * rng.randint(0 if rng.random() < 0.1 else 1, top // grain) for _ in range(n)

@@ -67,6 +67,18 @@ def fraction(top: int, bottom: int) -> tuple[str, str]:
     return f"{top}/{bottom}", f"{sign}\\frac{{{abs(top)}}}{{{bottom}}}"
 
 
+def halfway(top: int, bottom: int) -> list[str]:
+    """A fraction, divided by one small prime at a time, up to the form before the last."""
+    forms = [f"{top} / {bottom}"]
+    shared = gcd(top, bottom)
+    while top and shared > 1:
+        prime = next(p for p in range(2, shared + 1) if shared % p == 0)
+        top, bottom, shared = top // prime, bottom // prime, shared // prime
+        if shared > 1:
+            forms.append(f"{top} / {bottom}")
+    return forms
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """A formula: with names, in numbers up to the result, as a shorter check.
@@ -97,12 +109,11 @@ def work_out(d: Definition, names: list[str], v: list[int]) -> Work:
             )
         top, bottom = p - q, g * g
         plain, latex = fraction(top, bottom)
+        reduced = " = ".join((*halfway(top, bottom), plain))
         return Work(
             f"({ndf} * {ng} - {nf} * {ndg}) / ({ng})^2",
-            f"(({df})({g}) - ({f})({dg})) / ({g})^2 = ({p} - {signed(q)}) / {bottom} = "
-            f"{top} / {bottom} = {plain}",
-            f"({df})({g}) = {p}, ({f})({dg}) = {q}, {p} - {signed(q)} = {top}, "
-            f"and {top} / {bottom} = {plain}",
+            f"(({df})({g}) - ({f})({dg})) / ({g})^2 = ({p} - {signed(q)}) / {bottom} = {reduced}",
+            f"({df})({g}) = {p}, ({f})({dg}) = {q}, {p} - {signed(q)} = {top}, and {reduced}",
             (plain, latex),
             tuple(
                 fraction(t, b)[1]

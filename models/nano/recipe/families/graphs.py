@@ -137,8 +137,12 @@ class GraphScene:
             language,
             ("What is the slope of the line?", "Find the slope of the line.", "find the slope",
             "What is the gradient of the line?",
-             "Determine the slope of the line shown in the graph."),
-            ("求直线的斜率。", "直线的斜率是多少？", "这条直线的斜率是什么？"),
+             "Determine the slope of the line shown in the graph.", "What is the slope?",
+             "Calculate the slope of this line.", "What's the slope of the line?",
+             "Find the gradient.", "What is the slope of the graph?", "slope of the line?",
+             "What is the rate of change of the line?", "What is the slope m of the line?"),
+            ("求直线的斜率。", "直线的斜率是多少？", "这条直线的斜率是什么？", "求斜率。",
+            "斜率是多少？", "图中直线的斜率等于多少？", "计算直线的斜率。"),
         )  # fmt: skip
         m = self.m
         reasoning = self._reply(("the slope", "斜率"), self._slope_work(language), rng, language)
@@ -161,8 +165,13 @@ class GraphScene:
             language,
             (f"What is the y-intercept of the {what}?", "Find the y-intercept.",
             "What is the y-intercept?",
-             f"Where does the {what} cross the y-axis? Give the y value."),
-            (f"{'直线' if self.is_line else '抛物线'}在 y 轴上的截距是多少？", "求 y 轴截距。"),
+             f"Where does the {what} cross the y-axis? Give the y value.",
+             f"At what y value does the {what} cross the y-axis?", "What is f(0)?",
+             f"Find the y-intercept of the {what}.", "What is the y intercept of the graph?",
+             f"At which y does the {what} intersect the y-axis?", "Find y when x = 0.",
+             "Determine the y-intercept."),
+            (f"{'直线' if self.is_line else '抛物线'}在 y 轴上的截距是多少？", "求 y 轴截距。",
+            "y 轴截距是多少？", "图像与 y 轴交点的纵坐标是多少？", "求图像在 y 轴上的截距。"),
         )  # fmt: skip
         work = (
             f"At x = 0 the {what} is at (0, {y}), so the y-intercept is {y}."
@@ -185,8 +194,20 @@ class GraphScene:
                 "What is the x-intercept of the line?",
                 "Find the x-intercept.",
                 "Where does the line cross the x-axis? Give the x value.",
+                "What is the x-intercept?",
+                "At what x value does the line cross the x-axis?",
+                "What is the zero of the function?",
+                "For which x is y = 0?",
+                "Find the x-intercept of the line.",
+                "What is the root of the line?",
             ),
-            ("直线在 x 轴上的截距是多少？", "求 x 轴截距。"),
+            (
+                "直线在 x 轴上的截距是多少？",
+                "求 x 轴截距。",
+                "x 轴截距是多少？",
+                "直线与 x 轴交点的横坐标是多少？",
+                "x 为何值时 y = 0？",
+            ),
         )
         work = (
             f"At y = 0 the line is at ({x}, 0), so the x-intercept is {x}."
@@ -210,9 +231,13 @@ class GraphScene:
             rng,
             language,
             (f"What is the value of y when x = {x}?", f"What is y at x = {x}?", f"Find f({x}).",
-            f"find y when x = {x}",
-             f"What is the y value of the graph at x = {x}?"),
-            (f"当 x = {x} 时，y 等于多少？", f"x = {x} 时 y 的值是多少？", f"求 f({x})。"),
+            f"find y when x = {x}", f"What is f({x})?", f"What is y when x is {x}?",
+             f"What is the y value of the graph at x = {x}?", f"Find the value of y at x = {x}.",
+             f"What is the value of f({x})?", f"If x = {x}, what is y?", f"Read off y for x = {x}.",
+             f"What is the value of the function at x = {x}?", f"Evaluate f({x}).", f"f({x}) = ?",
+             f"What y-coordinate does the graph have at x = {x}?"),
+            (f"当 x = {x} 时，y 等于多少？", f"x = {x} 时 y 的值是多少？", f"求 f({x})。",
+            f"f({x}) 等于多少？", f"求 x = {x} 时 y 的值。", f"当 x = {x} 时，函数值是多少？"),
         )  # fmt: skip
         work = (
             f"At x = {x} the graph is at ({x}, {y}), so y = {y}."
@@ -234,8 +259,19 @@ class GraphScene:
                 "What is the equation of the line?",
                 "Find the equation of the line.",
                 "Write the equation of the line in slope-intercept form.",
+                "What is the equation of this line?",
+                "What is the equation of the graph?",
+                "Which equation describes the line?",
+                "Determine the equation of the line in the form y = mx + b.",
+                "Give the equation of the line shown.",
             ),
-            ("求直线的方程。", "这条直线的方程是什么？", "写出直线的解析式。"),
+            (
+                "求直线的方程。",
+                "这条直线的方程是什么？",
+                "写出直线的解析式。",
+                "求图中直线的方程。",
+                "直线的解析式是什么？",
+            ),
         )
         answer = _line_equation(self.m, int(b), as_latex=True)
         said = _line_equation(self.m, int(b), as_latex=False)
@@ -268,9 +304,12 @@ class GraphScene:
             rng,
             language,
             ("What is the vertex of the parabola?", "Find the vertex of the parabola.",
-            "find the vertex",
-             "What are the coordinates of the vertex?"),
-            ("求抛物线的顶点坐标。", "抛物线的顶点是什么？", "顶点坐标是多少？"),
+            "find the vertex", "What is the vertex?", "Where is the vertex of the parabola?",
+             "What are the coordinates of the vertex?", "Determine the vertex.",
+             "What is the vertex of this graph?", "Give the coordinates of the parabola's vertex.",
+             "At which point does the parabola turn?", "What is the turning point?"),
+            ("求抛物线的顶点坐标。", "抛物线的顶点是什么？", "顶点坐标是多少？", "求顶点。",
+            "抛物线的顶点在哪里？", "写出抛物线的顶点坐标。"),
         )  # fmt: skip
         reasoning = self._reply(("the vertex", "顶点"), self._vertex_work(language), rng, language)
         h, k = self.h, self.k
@@ -295,8 +334,14 @@ class GraphScene:
         question = pick(
             rng,
             language,
-            ("What is the axis of symmetry of the parabola?", "Find the axis of symmetry."),
-            ("求抛物线的对称轴。", "抛物线的对称轴是什么？"),
+            (
+                "What is the axis of symmetry of the parabola?",
+                "Find the axis of symmetry.",
+                "What is the axis of symmetry?",
+                "What is the equation of the axis of symmetry?",
+                "Determine the parabola's axis of symmetry.",
+            ),
+            ("求抛物线的对称轴。", "抛物线的对称轴是什么？", "对称轴是什么？", "求对称轴。"),
         )
         tail = (
             f" So the axis is x = {self.h}." if language == "en" else f"所以对称轴是 x = {self.h}。"
@@ -324,8 +369,12 @@ class GraphScene:
                 f"What is the {en} value of the function?",
                 f"Find the {en} value of y.",
                 f"What is the {en} of the parabola?",
+                f"What is the {en} value of y?",
+                f"What is the {en} of the function?",
+                f"Find the {en} of the graph.",
+                f"What is the {en} y value of the parabola?",
             ),
-            (f"函数的{zh}是多少？", f"求 y 的{zh}。"),
+            (f"函数的{zh}是多少？", f"求 y 的{zh}。", f"y 的{zh}是多少？", f"求函数的{zh}。"),
         )
         tail = f" So the {en} value is {self.k}." if language == "en" else f"所以{zh}是 {self.k}。"
         reasoning = self._reply(

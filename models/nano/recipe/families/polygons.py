@@ -126,11 +126,17 @@ class PolygonScene:
         answer = total - sum(known)
         en = [f"Find the missing angle of the {self.figure}.", "What is the missing angle?",
         "Find the missing angle.",
-              "How many degrees is the missing angle?", "find the unknown angle"]  # fmt: skip
+              "How many degrees is the missing angle?", "find the unknown angle",
+              "What is the unknown angle?", "How large is the missing angle?",
+              "What is the measure of the missing angle?", "Calculate the missing angle.",
+              "Determine the third angle." if self.figure == "triangle" else "Find the last angle.",
+              f"What is the missing angle of the {self.figure}?"]  # fmt: skip
         zh = [
             "求未知的角。",
             "未知角是多少度？",
             f"求{figure_name(self.figure, 'zh')}中缺失的角度。",
+            "求缺失的角。",
+            "缺少的角是多少度？",
         ]
         if mark and mark != "?":
             en = [
@@ -138,16 +144,41 @@ class PolygonScene:
                 f"What is {mark}?",
                 f"find the value of {mark}",
                 f"What is the size of angle {mark}?",
+                f"Calculate {mark}.",
+                f"What is the value of {mark}?",
+                f"How many degrees is {mark}?",
+                f"Solve for {mark}.",
+                f"Determine the angle {mark}.",
+                f"{mark} = ?",
             ]
-            zh = [f"求 {mark} 的值。", f"{mark} 等于多少度？", f"角 {mark} 是多少度？"]
+            zh = [
+                f"求 {mark} 的值。",
+                f"{mark} 等于多少度？",
+                f"角 {mark} 是多少度？",
+                f"求 {mark}。",
+                f"求角 {mark} 的度数。",
+                f"{mark} 是多少？",
+            ]
         elif name:
             en += [
                 f"What is angle {name}?",
                 f"Find angle {name}.",
                 f"Find ∠{name}.",
                 f"What is the measure of angle {name}?",
+                f"What is the size of angle {name}?",
+                f"How many degrees is angle {name}?",
+                f"Calculate angle {name}.",
+                f"What is the angle at {name}?",
+                f"How large is the angle at {name}?",
+                f"Determine ∠{name}.",
             ] * 2
-            zh += [f"∠{name} 是多少度？", f"求∠{name}的度数。", f"求角{name}。"] * 2
+            zh += [
+                f"∠{name} 是多少度？",
+                f"求∠{name}的度数。",
+                f"求角{name}。",
+                f"∠{name} 等于多少度？",
+                f"角 {name} 的度数是多少？",
+            ] * 2
         question = pick(rng, language, en, zh)
         sums, so_far = [], known[0]
         for value in known[1:]:
@@ -185,8 +216,13 @@ class PolygonScene:
                 f"Find the perimeter of the {self.figure}.",
                 "Find the perimeter.", "What is the perimeter?",
                 "what is the perimeter of this shape?",
+                f"Calculate the perimeter of the {self.figure}.", "Determine the perimeter.",
+                f"How long is the perimeter of the {self.figure}?",
+                f"What is the total length of the sides of the {self.figure}?",
+                "What is the distance around the figure?", "perimeter?",
             ),
-            (f"求{figure}的周长。", "周长是多少？", f"这个{figure}的周长是多少？"),
+            (f"求{figure}的周长。", "周长是多少？", f"这个{figure}的周长是多少？", "求周长。",
+            f"计算{figure}的周长。", "图形的周长是多少？"),
         )  # fmt: skip
         sums, so_far = [], lengths[0]
         for value in lengths[1:]:
@@ -217,26 +253,60 @@ class PolygonScene:
             "Find the missing side.",
             "What is the length of the missing side?",
             "find the unknown side length",
+            "What is the missing side?",
+            "How long is the missing side?",
+            "Calculate the length of the unknown side.",
+            "Find the third side of the triangle.",
+            "Determine the missing side length.",
         ]
-        zh = ["求未知边的长度。", "未知的边长是多少？"]
+        zh = ["求未知边的长度。", "未知的边长是多少？", "求第三条边的长。", "求缺失的边长。"]
         if hole == opposite:
-            en += ["Find the hypotenuse.", "What is the length of the hypotenuse?"]
-            zh += ["求斜边的长。", "斜边是多少？"]
+            en += [
+                "Find the hypotenuse.",
+                "What is the length of the hypotenuse?",
+                "How long is the hypotenuse?",
+                "Calculate the hypotenuse.",
+            ]
+            zh += ["求斜边的长。", "斜边是多少？", "斜边有多长？"]
         if mark and mark != "?":
             en = [
                 f"Find {mark}.",
                 f"What is {mark}?",
                 f"Find the value of {mark}.",
                 f"Find the length {mark}.",
+                f"What is the value of {mark}?",
+                f"Solve for {mark}.",
+                f"Calculate {mark}.",
+                f"How long is {mark}?",
+                f"What is the length of side {mark}?",
+                f"{mark} = ?",
             ]
-            zh = [f"求 {mark}。", f"{mark} 等于多少？", f"求 {mark} 的长度。"]
+            zh = [
+                f"求 {mark}。",
+                f"{mark} 等于多少？",
+                f"求 {mark} 的长度。",
+                f"求 {mark} 的值。",
+                f"{mark} 是多少？",
+                f"边长 {mark} 是多少？",
+            ]
         elif name:
             en += [
                 f"Find {name}.",
                 f"What is the length of {name}?",
                 f"How long is side {name}?",
+                f"What is {name}?",
+                f"Calculate {name}.",
+                f"How long is {name}?",
+                f"Find the length of {name}.",
+                f"Determine the length of side {name}.",
             ] * 2
-            zh += [f"求 {name} 的长。", f"{name} 是多少？", f"边 {name} 有多长？"] * 2
+            zh += [
+                f"求 {name} 的长。",
+                f"{name} 是多少？",
+                f"边 {name} 有多长？",
+                f"求 {name}。",
+                f"{name} 的长度是多少？",
+            ] * 2
         question = pick(rng, language, en, zh)
         a, b = sorted(length_in(t) or 0 for i, t in enumerate(self.sides) if i != hole)
         if hole == opposite:
@@ -274,8 +344,12 @@ class PolygonScene:
             language,
             (f"What is the area of the {self.figure}?", f"Find the area of the {self.figure}.",
             "Find the area.",
-             "What is the area?", "calculate the area of this shape"),
-            (f"求{figure}的面积。", "面积是多少？", f"这个{figure}的面积是多少？"),
+             "What is the area?", "calculate the area of this shape",
+             f"Calculate the area of the {self.figure}.", "Determine the area of the figure.",
+             f"How large is the area of the {self.figure}?", f"What is the {self.figure}'s area?",
+             "What area does this shape have?", "area?"),
+            (f"求{figure}的面积。", "面积是多少？", f"这个{figure}的面积是多少？", "求面积。",
+            f"计算{figure}的面积。", "图形的面积是多少？"),
         )  # fmt: skip
         numbers = [length_in(t) for t in self.sides]
         rules, steps, area = area_of(self.figure, numbers, self.right, length_in(self.height))

@@ -24,11 +24,23 @@ _RGB: dict[str, tuple[Rgb, ...]] = {
     "yellow": ((255, 225, 25), (255, 255, 0), (240, 210, 30), (255, 215, 0)),
     "orange": ((255, 140, 0), (255, 165, 0), (245, 130, 48), (255, 127, 14)),
     "purple": ((128, 0, 128), (145, 30, 180), (148, 60, 200), (120, 40, 160)),
-    "pink": ((255, 105, 180), (255, 150, 200), (255, 182, 193), (250, 120, 170)),
+    "pink": ((255, 105, 180), (255, 150, 200), (255, 182, 193), (250, 120, 170), (255, 192, 203)),
     "black": ((0, 0, 0), (20, 20, 20), (35, 35, 35)),
     "gray": ((128, 128, 128), (150, 150, 150), (110, 110, 110)),
-    "brown": ((139, 69, 19), (120, 70, 30), (150, 75, 0), (140, 86, 75)),
+    "brown": ((139, 69, 19), (120, 70, 30), (150, 75, 0), (140, 86, 75), (165, 42, 42)),
 }
+
+
+def _shade(name: str, rng: random.Random) -> Rgb:
+    """One of a colour's usual values, often a little off."""
+    red, green, blue = rng.choice(_RGB[name])
+    if rng.random() < 0.5:
+        return (red, green, blue)
+    return (_near(red, rng), _near(green, rng), _near(blue, rng))
+
+
+def _near(channel: int, rng: random.Random) -> int:
+    return min(255, max(0, channel + rng.randint(-14, 14)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class ShapesScene:
         for i, shape in enumerate(self.shapes):
             half = shape.size * min(width, height)
             x, y = area.left + shape.x * width, area.top + shape.y * height
-            color = rng.choice(_RGB[COLORS[shape.color][0]])
+            color = _shade(COLORS[shape.color][0], rng)
             _draw_shape(
                 canvas,
                 KINDS[shape.kind][0],
@@ -169,9 +181,15 @@ class ShapesScene:
                 f"How many {name} are there?", f"Count the {name}.",
                 f"how many {name} are in the picture?",
                 f"How many {name} can you see in the image?", f"What is the number of {name}?",
+                f"How many {name}?", f"How many {name} are shown?", f"number of {name}?",
+                f"Count all {name}.", f"Count how many {name} there are.",
+                f"Tell me how many {name} there are.", f"What is the count of {name}?",
+                f"How many {name} does the picture contain?", f"How many {name} do you see?",
+                f"Find the number of {name}.", f"What is the total number of {name}?",
             ),
             (f"图中有几个{name}？", f"有多少个{name}？", f"数一数{name}的个数。",
-            f"图片里一共有几个{name}？"),
+            f"图片里一共有几个{name}？", f"有几个{name}？", f"{name}有几个？", f"{name}有多少个？",
+            f"请数出{name}的数量。", f"{name}的数量是多少？"),
         )  # fmt: skip
         counted: tuple[_Wanted, ...] = (wanted,)
         if wanted == _Wanted(None, None):
@@ -208,8 +226,12 @@ class ShapesScene:
                 (
                     f"How many more {p} than {q} are there?",
                     f"How many more {p} are there than {q}?",
+                    f"How many more {p} than {q}?",
+                    f"What is the difference between the number of {p} and {q}?",
+                    f"By how many do the {p} outnumber the {q}?",
+                    f"How many fewer {q} than {p} are there?",
                 ),
-                (f"{p}比{q}多几个？", f"{p}比{q}多多少个？"),
+                (f"{p}比{q}多几个？", f"{p}比{q}多多少个？", f"{q}比{p}少几个？"),
             )
             work = (
                 f"{one} {two} {n} - {m} = {n - m}."
@@ -221,8 +243,13 @@ class ShapesScene:
         question = pick(
             rng,
             language,
-            (f"Are there more {p} than {q}?", f"Are there more {p} or {q}?"),
-            (f"{p}比{q}多吗？",),
+            (
+                f"Are there more {p} than {q}?",
+                f"Are there more {p} or {q}?",
+                f"Are there more {p} than {q} in the picture?",
+                f"Which are there more of, {p} or {q}?",
+            ),
+            (f"{p}比{q}多吗？", f"{p}是不是比{q}多？"),
         )
         if " or " in question:
             same = "the same number"
@@ -255,8 +282,16 @@ class ShapesScene:
         question = pick(
             rng,
             language,
-            (f"Which {what[0]} appears most often?", f"What is the most common {what[0]}?"),
-            (f"哪种{what[1]}最多？", f"图中最多的{what[1]}是什么？"),
+            (
+                f"Which {what[0]} appears most often?",
+                f"What is the most common {what[0]}?",
+                f"Which {what[0]} is most frequent?",
+                f"Which {what[0]} occurs most?",
+                f"What {what[0]} are most of the shapes?"
+                if by_color
+                else "Which kind of shape is there most of?",
+            ),
+            (f"哪种{what[1]}最多？", f"图中最多的{what[1]}是什么？", f"最常见的{what[1]}是什么？"),
         )
         tally = ", ".join(f"{n}: {c}" for n, (_, c) in zip(names, ranked, strict=True))
         work = f"Counting each {what[0]}: {tally}." if en else f"各种{what[1]}的个数：{tally}。"
@@ -332,7 +367,10 @@ def make_shapes(rng: random.Random) -> ShapesScene:
     n_colors, n_kinds = rng.randint(1, 5), rng.randint(1, 4)
     colors = rng.sample(range(len(COLORS)), n_colors)
     kinds = rng.sample(range(len(KINDS)), n_kinds)
+    if rng.random() < 0.18:
+        return ShapesScene(_on_a_grid(n, kinds, colors, rng))
     columns = rng.random() < 0.25
+    apart = rng.choice((0.016, 0.035, 0.035))
     shapes: list[Shape] = []
     base = rng.uniform(0.05, 0.14)
     xs = [(i + 0.5) / n for i in range(n)]
@@ -346,9 +384,28 @@ def make_shapes(rng: random.Random) -> ShapesScene:
             y = rng.uniform(size + 0.02, 0.98 - size)
             if all(
                 ((x - s.x) ** 2 + (y - s.y) ** 2) ** 0.5 > (size + s.size) * 1.08
-                and abs(x - s.x) > 0.016
+                and abs(x - s.x) > apart
                 for s in shapes
             ):
                 shapes.append(Shape(rng.choice(kinds), rng.choice(colors), x, y, size))
                 break
     return ShapesScene(tuple(sorted(shapes, key=lambda s: s.x)))
+
+
+def _on_a_grid(
+    n: int, kinds: list[int], colors: list[int], rng: random.Random
+) -> tuple[Shape, ...]:
+    """Rows and columns of equal shapes, column by column; the last column may be short."""
+    n_rows = rng.choice([r for r in (2, 3, 4) if r < n] or [1])
+    n_columns = -(-n // n_rows)
+    size = min(0.42 / n_rows, 0.42 / n_columns) * rng.uniform(0.6, 0.95)
+    return tuple(
+        Shape(
+            rng.choice(kinds),
+            rng.choice(colors),
+            (i // n_rows + 0.5) / n_columns,
+            (i % n_rows + 0.5) / n_rows,
+            size,
+        )
+        for i in range(n)
+    )

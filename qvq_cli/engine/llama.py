@@ -124,6 +124,7 @@ class LlamaEngine:
         n_all = max(n_model + n_mmproj + n_draft, 1)
         self._text_share = (n_model + n_draft) / n_all
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
+        self._is_on_gpu = spec.n_gpu_layers != 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
         self._model = self._load_model(
@@ -206,6 +207,7 @@ class LlamaEngine:
         self._prefill_text(rest, self._n_tokens + len(rest), on_progress, is_last=True)
         if self._draft_model is not None:
             self._draft_model.read(self._drafter.index.tokens)
+        self._lib.llama_synchronize(self._ctx)  # a GPU may still be computing
         on_progress("prefill", 1.0)
         self._drafter.prefilled(time.perf_counter() - started - read.load_s)
         self._new_sampler()
@@ -587,15 +589,17 @@ class LlamaEngine:
     def time_batch(self, n_tokens: int, n_passes: int) -> tuple[float, ...]:
         """What a pass with n_tokens behind the text takes; the text stays as it was.
 
-        A pass before them isn't counted: llama.cpp makes its graph anew for another batch size. The
-        logits for the next token are lost, so what follows is a prefill or an append.
+        Passes before them aren't counted: for another batch size llama.cpp makes its graph anew,
+        and CUDA records in the next pass what it replays from then on. The logits for the next
+        token are lost, so what follows is a prefill or an append.
         Returns: seconds of each pass. Raises: PromptError: no room for so many tokens.
         """
         self._settle()
         if self._n_tokens + n_tokens > self._n_ctx:
             raise PromptError(f"no room is left in the context for a batch of {n_tokens}")
+        n_ahead = 2 if self._is_on_gpu else 1
         times = []
-        for _ in range(n_passes + 1):
+        for _ in range(n_ahead + n_passes):
             began_s = time.perf_counter()
             self._decode_tokens(list(range(n_tokens)), n_logits=n_tokens)
             self._lib.llama_synchronize(self._ctx)
@@ -603,7 +607,7 @@ class LlamaEngine:
             self._n_tokens -= n_tokens
             self._n_pos -= n_tokens
             self._lib.llama_memory_seq_rm(self._memory, 0, self._n_pos, -1)
-        return tuple(times[1:])
+        return tuple(times[n_ahead:])
 
     def close(self) -> None:
         """See Engine.close."""

@@ -7,6 +7,7 @@ program does, however early, goes uncounted.
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,17 +25,26 @@ class Output(NamedTuple):
     ttft_s: float
 
 
-def until_begun(command: Sequence[str], has_begun: Callable[[bytes], bool]) -> Output:
-    """Run `command` to its end, timing the moment when its stdout so far `has_begun`."""
+def until_begun(
+    command: Sequence[str], has_begun: Callable[[bytes], bool], timeout_s: float | None = None
+) -> Output:
+    """Run `command` to its end, timing the moment when its stdout so far `has_begun`.
+
+    Raises: SystemExit: it failed, said nothing or took longer than timeout_s; with its stderr.
+    """
     with tempfile.TemporaryFile() as stderr:
         started = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, bufsize=0) as process:
             assert process.stdout is not None
+            killer = threading.Timer(timeout_s or threading.TIMEOUT_MAX, process.kill)
+            killer.daemon = True
+            killer.start()
             stdout, ttft_s = b"", None
             while piece := process.stdout.read(65536):
                 stdout += piece
                 if ttft_s is None and has_begun(stdout):
                     ttft_s = time.perf_counter() - started
+            killer.cancel()
         if process.returncode != 0 or ttft_s is None:
             stderr.seek(0)
             tail = stderr.read()[-2000:].decode(errors="replace")

@@ -9,7 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,11 +231,10 @@ class Rows:
         """What a pass with more tokens costs, next to one with a single token."""
         batches = needed(self.found.bench, "report")["batches"]
         ours = {each["tokens"]: each["cost"] for each in batches}
-        peers = needed(self.found.peers, "costs")
+        peers = self.found.peers.get("costs")
+        beside = f"; llama-bench {_costs(peers)}" if peers else ""
         return {
-            "shown": " ".join(f"{ours[size]:.2f}" for size in BATCHES)
-            + "; llama-bench "
-            + " ".join(f"{peers[size]:.2f}" for size in BATCHES),
+            "shown": _costs(ours) + beside,
             "costs": ours,
             "llama_bench_costs": peers,
         }
@@ -361,6 +360,10 @@ def _spent(run: Values) -> tuple[float, float, int]:
     chains = run["votes"]["chains"] if run["votes"] else [run["usage"]]
     n_tokens = sum(chain["reasoning_tokens"] + chain["answer_tokens"] for chain in chains)
     return timings["total_s"], timings["total_s"] - timings["ttft_s"], n_tokens
+
+
+def _costs(costs: Mapping[int, float]) -> str:
+    return " ".join(f"{costs[size]:.2f}" for size in BATCHES)
 
 
 def _ratio(one: float | None, other: float | None) -> str:

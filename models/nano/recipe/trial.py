@@ -13,6 +13,7 @@ import torch
 from recipe.choices import offer_choices
 from recipe.decode import greedy
 from recipe.drawing import FAMILIES, Studio
+from recipe.families.strangers import decline, unrelated_question
 from recipe.model import Nano
 from recipe.problem import HEADING, Exchange, Language
 from recipe.scoring import is_refusal, is_right
@@ -43,8 +44,11 @@ def draw_items(studio: Studio, seed: int, n_each: int) -> list[Item]:
             )
             if group == "absent":
                 exchange = scene.ask_absent(rng, language)
-            elif group in ("stranger", "unrelated"):
-                exchange = studio.converse(studio.make_scene(rng, "stranger"), rng, 0)
+            elif group == "stranger":
+                exchange = studio.converse(scene, rng, 0)
+            elif group == "unrelated":
+                question = unrelated_question(studio.supplies, rng, language)
+                exchange = decline(question, rng, language)
             else:
                 exchange = scene.ask(rng, language)
             if group == "choice":

@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 endif
 DEMO = tests/data/diagram.png
 NANO ?= $(abspath build/nano)
+TRAIN = python3 -m torch.distributed.run --standalone --nproc-per-node gpu -m recipe.train \
+	--assets $(NANO)/assets
 
 .PHONY: help setup demo test lint bench screenshot nano nano-eval clean
 
@@ -42,14 +44,18 @@ screenshot: setup  ## draw tests/data/session.svg again from a real session
 	$(BIN)/python tests/make_screenshot.py tests/data/session.svg --columns 96 \
 		--shown "qvq solve diagram.png \"find h'(2)\"" -- $(BIN)/qvq solve $(DEMO) "find h'(2)"
 
-nano:  ## train nano from nothing (Debian with a CUDA GPU and the dependency group nano)
+nano:  ## train nano from nothing (Debian with CUDA GPUs and the dependency group nano)
 	cd models/nano && python3 -m recipe.assets $(NANO)/assets
-	cd models/nano && python3 -m recipe.train --assets $(NANO)/assets --out $(NANO)/first \
-		--seconds 505 --decay 0.3 --floor 0.12
-	cd models/nano && python3 -m recipe.train --assets $(NANO)/assets --out $(NANO)/second \
-		--resume $(NANO)/first --seed 2 --seconds 505 --n-asks 4 --muon-rate 0.014 \
-		--adam-rate 0.0014 --decay 0.85 --easy 0.05 0.05 --label-weight 0.15
-	cd models/nano && python3 -m recipe.export $(NANO)/second $(NANO)/gguf
+	cd models/nano && $(TRAIN) --out $(NANO)/run1 --seconds 505 --decay 0.3 --floor 0.12
+	cd models/nano && $(TRAIN) --out $(NANO)/run2 --resume $(NANO)/run1 --seed 2 --seconds 490 \
+		--n-tokens 12000 --n-asks 4 --decay 0.3 --floor 0.12 --easy 0.12 0.05 --label-weight 0.2
+	cd models/nano && $(TRAIN) --out $(NANO)/run3 --resume $(NANO)/run2 --seed 3 --seconds 500 \
+		--n-tokens 18000 --n-asks 4 --muon-rate 0.016 --adam-rate 0.0016 --decay 0.85 \
+		--easy 0.05 0.03 --label-weight 0.15
+	cd models/nano && $(TRAIN) --out $(NANO)/run4 --resume $(NANO)/run3 --seed 4 --seconds 150 \
+		--n-asks 4 --muon-rate 0.009 --adam-rate 0.0009 --decay 0.85 --easy 0.03 0.02 \
+		--label-weight 0.1
+	cd models/nano && python3 -m recipe.export $(NANO)/run4 $(NANO)/gguf
 
 nano-eval:  ## the tables of nano's model card
 	cd models/nano && PYTHONPATH=.:../.. python3 -m recipe.evalsets --assets $(NANO)/assets \

@@ -47,8 +47,8 @@ KEYBOARD_PROMPT = (
     + "\n"
 )
 EMBEDDED_NOTICE = (
-    "nano answers, the 13 MB model that comes with the program: good at tables of derivatives, "
-    "poor at the rest; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
+    "nano answers, the 13 MB model that comes with the program, which knows six kinds of "
+    "pictures; `qvq pull` gets QVQ, or the best reasoner that fits this machine"
 )
 
 

@@ -63,6 +63,14 @@ class _Head(NamedTuple):
     cached_images: int = 0
 
 
+class _TextModel(NamedTuple):
+    """A loaded llama_model without all that is made of it, and the seconds that took."""
+
+    spec: LoadSpec
+    model: Any
+    load_s: float
+
+
 class LlamaEngine:
     """The Engine protocol on llama.cpp, in this process.
 
@@ -82,6 +90,7 @@ class LlamaEngine:
         self._lib.llama_backend_init()
         self._backends = Backends(Path(self._lib._base_path))
         self._model: Any = None
+        self._ahead: _TextModel | None = None
         self._ctx: Any = None
         self._sampler: Any = None
         self._batch: TextBatch | None = None
@@ -116,43 +125,61 @@ class LlamaEngine:
 
     # load
 
+    def load_ahead(self, spec: LoadSpec, on_progress: OnProgress) -> None:
+        """Load the text model alone; a `load` that would read it the same way finds it there."""
+        self._ahead = self._load_text(spec, on_progress)
+
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
+        text = self._take_ahead(spec) or self._load_text(spec, on_progress)
         started = time.perf_counter()
-        paths = [spec.model_path, spec.mmproj_path, *([spec.draft_path] if spec.draft_path else [])]
-        n_model, n_mmproj, n_draft = [*(Path(path).stat().st_size for path in paths), 0][:3]
-        n_all = max(n_model + n_mmproj + n_draft, 1)
-        self._text_share = (n_model + n_draft) / n_all
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
-        self._model = self._load_model(
-            spec.model_path,
-            spec.n_gpu_layers,
-            spec,
-            lambda share: on_progress("load", share * n_model / n_all),
-        )
+        self._model = text.model
         self._vision = Vision(self._lib, self._mtmd, self._model, spec, self._log.last_words)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
+        sizes = _sizes(spec)
+        self._text_share = (sizes.model + sizes.draft) / sizes.total
         if spec.draft_path:
-            n_layers = -1 if spec.draft_on_gpu else 0
             model = self._load_model(
                 spec.draft_path,
-                n_layers,
+                -1 if spec.draft_on_gpu else 0,
                 spec,
-                lambda share: on_progress("load", (n_model + share * n_draft) / n_all),
+                lambda share: on_progress(
+                    "load", (sizes.model + share * sizes.draft) / sizes.total
+                ),
                 is_draft=True,
             )
             name = Path(spec.draft_path).name
             self._draft_model = DraftModel(self._lib, model, self._vocab, name)
-            self._guess_share = n_draft / max(n_model, 1)
+            self._guess_share = sizes.draft / max(sizes.model, 1)
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
-            load_s=time.perf_counter() - started,
+            load_s=text.load_s + time.perf_counter() - started,
         )
+
+    def _load_text(self, spec: LoadSpec, on_progress: OnProgress) -> _TextModel:
+        started = time.perf_counter()
+        sizes = _sizes(spec)
+        model = self._load_model(
+            spec.model_path,
+            spec.n_gpu_layers,
+            spec,
+            lambda share: on_progress("load", share * sizes.model / sizes.total),
+        )
+        return _TextModel(spec, model, time.perf_counter() - started)
+
+    def _take_ahead(self, spec: LoadSpec) -> _TextModel | None:
+        """What load_ahead has loaded; let go of where it was to be read another way."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and not ahead.spec.reads_model_like(spec):
+            self._lib.llama_model_free(ahead.model)
+            return None
+        return ahead
 
     def _load_model(
         self,
@@ -612,6 +639,9 @@ class LlamaEngine:
     def close(self) -> None:
         """See Engine.close."""
         self.settle()
+        if self._ahead is not None:
+            self._lib.llama_model_free(self._ahead.model)
+        self._ahead = None
         self._free_context()
         if self._draft_model is not None:
             self._draft_model.close()
@@ -685,3 +715,17 @@ class LlamaEngine:
         if self._sampler:
             self._lib.llama_sampler_free(self._sampler)
         self._sampler = make_sampler(self._lib, self._vocab, self._sampling, self._history)
+
+
+class _Sizes(NamedTuple):
+    """Bytes of the files that make up a loaded model; of all three one at least."""
+
+    model: int
+    draft: int
+    total: int
+
+
+def _sizes(spec: LoadSpec) -> _Sizes:
+    paths = (spec.model_path, spec.draft_path, spec.mmproj_path)
+    model, draft, mmproj = (Path(path).stat().st_size if path else 0 for path in paths)
+    return _Sizes(model, draft, max(model + draft + mmproj, 1))

@@ -86,6 +86,16 @@ class WorkerEngine:
         """See LlamaEngine.system_info."""
         return str(self._call({"op": "system_info"})["text"])
 
+    def load_ahead(self, spec: LoadSpec) -> None:
+        """Have the text model loaded while the caller does something else, and don't wait for it.
+
+        A `load` that reads the model the same way finds it there; it also tells what went wrong.
+        Nothing else may be asked for in between.
+        """
+        with contextlib.suppress(WorkerDied):  # which `load` finds out, and answers
+            self._send({"op": "load_ahead", "spec": dataclasses.asdict(spec)})
+            self._is_loading = True
+
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
         self._spec = spec
@@ -218,6 +228,7 @@ class WorkerEngine:
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
         )
+        self._is_loading = False  # ahead of `load`, which has yet to read the reply
         self._oom_kills = count_oom_kills()
         self._reused: list[Path] = []
         self._stderr_tail: deque[str] = deque(maxlen=40)
@@ -270,6 +281,9 @@ class WorkerEngine:
     # frames
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        if self._is_loading:
+            self._is_loading = False
+            self._wait(on_progress)
         done = self._attempt({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
         return ModelInfo(**done)
 
@@ -283,6 +297,10 @@ class WorkerEngine:
     ) -> Header:
         """As _call. Raises: WorkerDied: for who can try again."""
         self._send(request, payload)
+        return self._wait(on_progress)
+
+    def _wait(self, on_progress: OnProgress | None) -> Header:
+        """Read up to the "done" of what was asked for. Returns: what came with it."""
         while True:
             header, _ = self._receive()
             re = header.pop("re")

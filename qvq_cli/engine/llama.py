@@ -10,7 +10,6 @@ It crashes when llama.cpp does. `process.WorkerEngine` runs it in a process of i
 
 import ctypes
 import mmap
-import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -25,9 +24,8 @@ from qvq_cli.engine.llama_library import (
     LlamaLog,
     build_stamp,
     import_llama_cpp,
-    load_error,
-    progress_callback,
 )
+from qvq_cli.engine.loading import FileSizes, Loader
 from qvq_cli.engine.prefill_cache import PrefillCache, SavedPrompt
 from qvq_cli.engine.protocol import (
     N_BATCH,
@@ -63,14 +61,6 @@ class _Head(NamedTuple):
     cached_images: int = 0
 
 
-class _TextModel(NamedTuple):
-    """A loaded llama_model without all that is made of it, and the seconds that took."""
-
-    spec: LoadSpec
-    model: Any
-    load_s: float
-
-
 class LlamaEngine:
     """The Engine protocol on llama.cpp, in this process.
 
@@ -86,11 +76,10 @@ class LlamaEngine:
     def __init__(self, *, verbose: bool = False) -> None:
         self._lib, self._mtmd = import_llama_cpp()
         self._log = LlamaLog(self._lib, self._mtmd, verbose=verbose)
-        self._callbacks: list[Any] = []  # ctypes callbacks live as long as C may call them
         self._lib.llama_backend_init()
         self._backends = Backends(Path(self._lib._base_path))
+        self._loader = Loader(self._lib, self._backends, self._log.last_words)
         self._model: Any = None
-        self._ahead: _TextModel | None = None
         self._ctx: Any = None
         self._sampler: Any = None
         self._batch: TextBatch | None = None
@@ -127,86 +116,31 @@ class LlamaEngine:
 
     def load_ahead(self, spec: LoadSpec, on_progress: OnProgress) -> None:
         """Load the text model alone; a `load` that would read it the same way finds it there."""
-        self._ahead = self._load_text(spec, on_progress)
+        self._loader.load_ahead(spec, on_progress)
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
-        text = self._take_ahead(spec) or self._load_text(spec, on_progress)
+        text = self._loader.load(spec, on_progress)
         started = time.perf_counter()
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
-        self._model = text.model
+        self._model = text.handle
         self._vision = Vision(self._lib, self._mtmd, self._model, spec, self._log.last_words)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
-        sizes = _sizes(spec)
+        sizes = FileSizes.of(spec)
         self._text_share = (sizes.model + sizes.draft) / sizes.total
         if spec.draft_path:
-            model = self._load_model(
-                spec.draft_path,
-                -1 if spec.draft_on_gpu else 0,
-                spec,
-                lambda share: on_progress(
-                    "load", (sizes.model + share * sizes.draft) / sizes.total
-                ),
-                is_draft=True,
-            )
-            name = Path(spec.draft_path).name
-            self._draft_model = DraftModel(self._lib, model, self._vocab, name)
+            draft, name = self._loader.load_draft(spec, on_progress), Path(spec.draft_path).name
+            self._draft_model = DraftModel(self._lib, draft, self._vocab, name)
             self._guess_share = sizes.draft / max(sizes.model, 1)
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
             load_s=text.load_s + time.perf_counter() - started,
         )
-
-    def _load_text(self, spec: LoadSpec, on_progress: OnProgress) -> _TextModel:
-        started = time.perf_counter()
-        sizes = _sizes(spec)
-        model = self._load_model(
-            spec.model_path,
-            spec.n_gpu_layers,
-            spec,
-            lambda share: on_progress("load", share * sizes.model / sizes.total),
-        )
-        return _TextModel(spec, model, time.perf_counter() - started)
-
-    def _take_ahead(self, spec: LoadSpec) -> _TextModel | None:
-        """What load_ahead has loaded; let go of where it was to be read another way."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and not ahead.spec.reads_model_like(spec):
-            self._lib.llama_model_free(ahead.model)
-            return None
-        return ahead
-
-    def _load_model(
-        self,
-        path: str,
-        n_gpu_layers: int,
-        spec: LoadSpec,
-        report: Callable[[float], None],
-        *,
-        is_draft: bool = False,
-    ) -> Any:
-        params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = n_gpu_layers
-        params.use_extra_bufts = spec.repack
-        if spec.repack and n_gpu_layers == 0:
-            # Mapped weights would stay in memory beside their rewritten copies.
-            params.load_mode = self._lib.LLAMA_LOAD_MODE_NONE
-        callback = progress_callback(self._lib.llama_progress_callback, report)
-        self._callbacks.append(callback)
-        params.progress_callback = callback
-        if spec.device is not None:
-            handle = None if spec.device == "none" else self._backends.handle(spec.device)
-            self._device_list = (ctypes.c_void_p * 2)(handle, None)
-            params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
-        model = self._lib.llama_model_load_from_file(os.fsencode(path), params)
-        if not model:
-            raise load_error(path, self._log.last_words(), is_draft=is_draft)
-        return model
 
     # prefill
 
@@ -639,9 +573,7 @@ class LlamaEngine:
     def close(self) -> None:
         """See Engine.close."""
         self.settle()
-        if self._ahead is not None:
-            self._lib.llama_model_free(self._ahead.model)
-        self._ahead = None
+        self._loader.close()
         self._free_context()
         if self._draft_model is not None:
             self._draft_model.close()
@@ -715,17 +647,3 @@ class LlamaEngine:
         if self._sampler:
             self._lib.llama_sampler_free(self._sampler)
         self._sampler = make_sampler(self._lib, self._vocab, self._sampling, self._history)
-
-
-class _Sizes(NamedTuple):
-    """Bytes of the files that make up a loaded model; of all three one at least."""
-
-    model: int
-    draft: int
-    total: int
-
-
-def _sizes(spec: LoadSpec) -> _Sizes:
-    paths = (spec.model_path, spec.draft_path, spec.mmproj_path)
-    model, draft, mmproj = (Path(path).stat().st_size if path else 0 for path in paths)
-    return _Sizes(model, draft, max(model + draft + mmproj, 1))

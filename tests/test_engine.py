@@ -282,6 +282,8 @@ def test_what_a_death_means() -> None:
     assert not isinstance(explain_death(-11, [], was_oom=True), DoesNotFitError)
     assert not isinstance(explain_death(1, ["bye"], was_oom=True), DoesNotFitError)
     assert "code 3: bye" in explain_death(3, ["bye"], was_oom=False).message
+    assert "by SIGSEGV" in explain_death(-11, [], was_oom=False).message
+    assert "by signal 40" in explain_death(-40, [], was_oom=False).message, "has no name"
 
 
 def test_a_death_in_the_middle_keeps_the_exit_code_of_its_cause(

@@ -379,7 +379,7 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
             f"llama.cpp gave up: {assertion}", hint=again, reference="engine-abort"
         )
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        name = _signal_name(-returncode)
         if returncode == KILLED:
             again = "somebody killed it; if that was the system, memory was short: " + smaller
         return EngineDiedError(
@@ -391,6 +391,14 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
         hint=again,
         reference="engine-exited",
     )
+
+
+def _signal_name(number: int) -> str:
+    """`SIGSEGV`; of those without a name, the real-time ones, the number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def count_oom_kills() -> int:

@@ -222,7 +222,10 @@ def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixt
         ([str(TABLE), "why?", "--model", str(TABLE)], 65, "GGUF"),
         ([str(TABLE), "why?", "--device", "CUDA7"], 69, "CUDA7"),
         ([str(TABLE), "why?", "--temperature", "-1"], 2, "--temperature"),
-        ([str(TABLE), "why?", "--frobnicate"], 2, "--frobnicate"),
+        ([str(TABLE), "why?", "--frobnicate"], 2, "qvq solve --help"),
+        ([str(TABLE), "-3x + 2 = 8: find x"], 2, "goes after --: qvq solve"),
+        ([str(TABLE), "-a + 2 = 8: find a"], 2, "goes after --: qvq solve"),
+        ([str(TABLE), "--x+2=8"], 2, "goes after --: qvq solve"),
         ([str(TABLE), "why " * 30_000], 65, "trained for 4096"),
     ],
 )
@@ -241,6 +244,11 @@ def test_errors(
     assert "Traceback" not in err
     if arguments:
         assert out == ""
+
+
+def test_a_picture_in_place_of_a_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagram.png", "why?"]) == ExitCode.USAGE
+    assert "hint: qvq solve diagram.png 'why?'" in capfd.readouterr().err
 
 
 def test_an_error_as_json(capfd: pytest.CaptureFixture[str]) -> None:

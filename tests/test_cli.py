@@ -76,6 +76,15 @@ def test_several_pictures(capfd: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capfd.readouterr().out)["usage"]["image_tokens"] == 300
 
 
+def test_only_the_first_page_of_a_scan(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = Image.open(TABLE).convert("RGB")
+    page.save(tmp_path / "scan.tiff", save_all=True, append_images=[page])
+    assert solve(str(tmp_path / "scan.tiff"), QUESTION) == 0
+    out, err = capfd.readouterr()
+    assert out == "-29\n"
+    assert "scan.tiff has 2 frames or pages, of which the model sees the first" in err
+
+
 def test_the_picture_from_stdin(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,10 @@ from qvq_cli.ui.view import View, make_view
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
+FRAMES_NOTICE = (
+    "frames or pages, of which the model sees the first; another has to be saved as a file of its "
+    "own"
+)
 KEYBOARD_PROMPT = (
     "qvq: type the question, then Enter and "
     + ("Ctrl-Z, Enter" if sys.platform == "win32" else "Ctrl-D")
@@ -157,6 +161,9 @@ def _say_what_is_special(
     for picture in pictures:
         if picture.is_blank:
             solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
+        if picture.n_frames > 1:
+            frames = f"{picture.n_frames} {FRAMES_NOTICE}"
+            solver.notice("first-frame-only", f"{picture.source} has {frames}")
     if choice.is_embedded:
         solver.notice("embedded-model", EMBEDDED_NOTICE)
 

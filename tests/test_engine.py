@@ -235,6 +235,26 @@ def test_death_while_decoding(worker: WorkerEngine, table_prompt: tuple[PromptPa
                 os.kill(worker.pid, signal.SIGABRT)
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system can't tell")
+def test_a_stopped_worker_is_told_and_waited_for(
+    worker: WorkerEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    notices: list[str] = []
+
+    def go_on(reference: str, message: str) -> None:
+        notices.append(reference)
+        assert f"kill -CONT {worker.pid}" in message
+        os.kill(worker.pid, signal.SIGCONT)
+
+    worker.on_notice = go_on
+    worker.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    for n_said, _ in enumerate(worker.decode(800)):
+        if n_said in (3, 100):
+            os.kill(worker.pid, signal.SIGSTOP)
+    assert set(notices) == {"engine-stopped"}
+    assert n_said > 200
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -68,6 +68,7 @@ def run(
     options = SolveOptions(**{field.name: params[field.name] for field in fields(SolveOptions)})
     with make_view(settings.view_options(options), session.env) as view:
         session.view = view
+        engine.on_notice = lambda reference, message: view.handle(Notice(reference, message))
         save = settings.save_path(options)
         inputs = _read_inputs(session, options)
         choice = resolve_model(

@@ -46,6 +46,7 @@ from qvq_cli.engine.wire import (
     unpack_rounds,
     write_frame,
 )
+from qvq_cli.engine.worker_output import WorkerOutput
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, QvqError
 
 Item = TypeVar("Item")
@@ -63,7 +64,8 @@ class WorkerEngine:
     Args:
         verbose: let llama.cpp's log through to stderr.
 
-    on_notice, when it is set, is told that a crash was answered by a second try.
+    on_notice, when it is set, is told that a crash was answered by a second try, and that somebody
+    has stopped the worker.
     """
 
     on_notice: OnNotice | None = None
@@ -218,6 +220,7 @@ class WorkerEngine:
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
         )
+        self._output = WorkerOutput(self._process, self._tell_stopped)
         self._oom_kills = count_oom_kills()
         self._reused: list[Path] = []
         self._stderr_tail: deque[str] = deque(maxlen=40)
@@ -267,6 +270,13 @@ class WorkerEngine:
         self._start()
         return spec
 
+    def _tell_stopped(self) -> None:
+        if self.on_notice is not None:
+            self.on_notice(
+                "engine-stopped",
+                f"somebody has stopped llama.cpp's process; kill -CONT {self.pid} lets it go on",
+            )
+
     # frames
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
@@ -305,7 +315,7 @@ class WorkerEngine:
             raise self._death() from error
 
     def _receive(self) -> tuple[Header, bytes]:
-        frame = read_frame(cast(BinaryIO, self._process.stdout))
+        frame = read_frame(self._output)
         if frame is None:
             raise self._death()
         if frame[0]["re"] == "error":

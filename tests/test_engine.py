@@ -302,6 +302,26 @@ def test_death_while_decoding(worker: WorkerEngine, table_prompt: tuple[PromptPa
                 os.kill(worker.pid, signal.SIGABRT)
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system can't tell")
+def test_a_stopped_worker_is_told_and_waited_for(
+    worker: WorkerEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    notices: list[str] = []
+
+    def go_on(reference: str, message: str) -> None:
+        notices.append(reference)
+        assert f"kill -CONT {worker.pid}" in message
+        os.kill(worker.pid, signal.SIGCONT)
+
+    worker.on_notice = go_on
+    worker.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    for n_said, _ in enumerate(worker.decode(800)):
+        if n_said in (3, 100):
+            os.kill(worker.pid, signal.SIGSTOP)
+    assert set(notices) == {"engine-stopped"}
+    assert n_said > 200
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -349,6 +369,8 @@ def test_what_a_death_means() -> None:
     assert not isinstance(explain_death(-11, [], was_oom=True), DoesNotFitError)
     assert not isinstance(explain_death(1, ["bye"], was_oom=True), DoesNotFitError)
     assert "code 3: bye" in explain_death(3, ["bye"], was_oom=False).message
+    assert "by SIGSEGV" in explain_death(-11, [], was_oom=False).message
+    assert "by signal 40" in explain_death(-40, [], was_oom=False).message, "has no name"
 
 
 def test_a_death_in_the_middle_keeps_the_exit_code_of_its_cause(

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
 )
+FRAMES_NOTICE = (
+    "frames or pages, of which the model sees the first; another has to be saved as a file of its "
+    "own"
+)
 KEYBOARD_PROMPT = (
     "qvq: type the question, then Enter and "
     + ("Ctrl-Z, Enter" if sys.platform == "win32" else "Ctrl-D")
@@ -71,6 +75,7 @@ def run(
     options = SolveOptions(**{field.name: params[field.name] for field in fields(SolveOptions)})
     with make_view(settings.view_options(options), session.env) as view:
         session.view = view
+        engine.on_notice = lambda reference, message: view.handle(Notice(reference, message))
         save = settings.save_path(options)
         inputs = _read_inputs(session, options)
         choice = resolve_model(
@@ -203,6 +208,9 @@ def _say_what_is_special(
     for picture in pictures:
         if picture.is_blank:
             solver.notice("blank-picture", f"{picture.source} {BLANK_NOTICE}")
+        if picture.n_frames > 1:
+            frames = f"{picture.n_frames} {FRAMES_NOTICE}"
+            solver.notice("first-frame-only", f"{picture.source} has {frames}")
     if choice.is_embedded:
         solver.notice("embedded-model", EMBEDDED_NOTICE)
 

@@ -46,6 +46,7 @@ from qvq_cli.engine.wire import (
     unpack_rounds,
     write_frame,
 )
+from qvq_cli.engine.worker_output import WorkerOutput
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, QvqError
 
 Item = TypeVar("Item")
@@ -63,7 +64,8 @@ class WorkerEngine:
     Args:
         verbose: let llama.cpp's log through to stderr.
 
-    on_notice, when it is set, is told that a crash was answered by a second try.
+    on_notice, when it is set, is told that a crash was answered by a second try, and that somebody
+    has stopped the worker.
     """
 
     on_notice: OnNotice | None = None
@@ -229,6 +231,7 @@ class WorkerEngine:
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
         )
         self._is_loading = False  # ahead of `load`, which has yet to read the reply
+        self._output = WorkerOutput(self._process, self._tell_stopped)
         self._oom_kills = count_oom_kills()
         self._reused: list[Path] = []
         self._stderr_tail: deque[str] = deque(maxlen=40)
@@ -278,6 +281,13 @@ class WorkerEngine:
         self._start()
         return spec
 
+    def _tell_stopped(self) -> None:
+        if self.on_notice is not None:
+            self.on_notice(
+                "engine-stopped",
+                f"somebody has stopped llama.cpp's process; kill -CONT {self.pid} lets it go on",
+            )
+
     # frames
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
@@ -323,7 +333,7 @@ class WorkerEngine:
             raise self._death() from error
 
     def _receive(self) -> tuple[Header, bytes]:
-        frame = read_frame(cast(BinaryIO, self._process.stdout))
+        frame = read_frame(self._output)
         if frame is None:
             raise self._death()
         if frame[0]["re"] == "error":
@@ -397,7 +407,7 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
             f"llama.cpp gave up: {assertion}", hint=again, reference="engine-abort"
         )
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        name = _signal_name(-returncode)
         if returncode == KILLED:
             again = "somebody killed it; if that was the system, memory was short: " + smaller
         return EngineDiedError(
@@ -409,6 +419,14 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
         hint=again,
         reference="engine-exited",
     )
+
+
+def _signal_name(number: int) -> str:
+    """`SIGSEGV`; of those without a name, the real-time ones, the number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def count_oom_kills() -> int:

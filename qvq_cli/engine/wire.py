@@ -12,7 +12,7 @@ because the other side has been reading files that strangers made.
 import json
 import struct
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from qvq_cli import errors
 from qvq_cli.engine.protocol import (
@@ -42,7 +42,13 @@ def write_frame(stream: BinaryIO, header: Header, payload: bytes = b"") -> None:
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> tuple[Header, bytes] | None:
+class Readable(Protocol):
+    """What frames can be read from."""
+
+    def read(self, n_bytes: int, /) -> bytes: ...
+
+
+def read_frame(stream: Readable) -> tuple[Header, bytes] | None:
     """Read one frame. Returns: None at the end of the stream, also in the middle of a frame."""
     sizes = stream.read(_SIZES.size)
     if len(sizes) < _SIZES.size:

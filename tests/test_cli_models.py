@@ -11,6 +11,7 @@ from fake_hub import FakeHub
 from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, hub, machine
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode
+from qvq_cli.hub.catalog import catalog_entry
 from qvq_cli.hub.partial import Partial
 from test_program_models import damage
 
@@ -144,9 +145,21 @@ def test_nano_is_no_installed_model(
     assert pulled.is_file()
 
 
+@pytest.mark.usefixtures("machine", "pulled")
 def test_show_what_is_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "no-such"]) == ExitCode.UNAVAILABLE
-    assert "no-such" in capfd.readouterr().err
+    assert "there is no model 'no-such'" in capfd.readouterr().err
+    assert main(["show", "qvq-72b-previw"]) == ExitCode.UNAVAILABLE
+    assert "perhaps qvq-72b-preview?" in capfd.readouterr().err
+    assert main(["show", "hf:owner/repo"]) == ExitCode.UNAVAILABLE
+    assert f"hf:owner/repo is not installed; what is: {ID}\n" in capfd.readouterr().err
+
+
+def test_show_a_repository_of_the_catalog(capfd: pytest.CaptureFixture[str]) -> None:
+    repo = catalog_entry("qvq-72b-preview").repo
+    found = as_json(capfd, "show", f"hf:{repo}")
+    assert found["name"] == "qvq-72b-preview"
+    assert found["quants"] == as_json(capfd, "show", "qvq-72b-preview")["quants"]
 
 
 # verify

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fake_hub import FakeHub
-from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, hub, machine
+from fake_hub import FakeHub, Status
+from gguf_samples import nano_mmproj, nano_model
+from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, REPO, hub, machine
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.catalog import catalog_entry
+from qvq_cli.hub.ggml_types import ValueType
 from qvq_cli.hub.partial import Partial
 from test_program_models import damage
 
@@ -204,6 +206,27 @@ def test_repair_gets_just_that_file(
     assert model < hub.n_sent(MODEL_FILE) <= model + pulled.stat().st_size
     assert hub.n_sent(MMPROJ_FILE) == mmproj
     assert main(["verify"]) == 0
+
+
+def test_repair_keeps_the_commit_whatever_was_pushed(pulled: Path, hub: FakeHub) -> None:
+    newer = nano_model()
+    newer.values["general.name"] = (ValueType.STRING, "Nano, of another week")
+    damage(pulled)
+    mmproj = hub.n_sent(MMPROJ_FILE)
+    hub.commit(REPO, {MODEL_FILE: newer.to_bytes(), MMPROJ_FILE: nano_mmproj().to_bytes()})
+    assert main(["verify", "--repair"]) == 0
+    assert pulled.read_bytes() == FILES[MODEL_FILE].read_bytes()
+    assert hub.n_sent(MMPROJ_FILE) == mmproj
+
+
+def test_repair_takes_the_newest_where_the_commit_is_gone(
+    pulled: Path, hub: FakeHub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage(pulled)
+    fault = Status(404, "RevisionNotFound", "Invalid rev id")
+    hub.fail(fault, where="info", times=1)
+    assert main(["verify", "--repair"]) == 0
+    assert f"{ID} is whole again" in capfd.readouterr().err
 
 
 def test_repair_stays_in_the_folder_of_the_pull(hub: FakeHub, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The folder of kept results: whole entries or none, whoever else writes, dies or damages."""
 
 import os
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,9 @@ from qvq_cli.engine.cache_store import CacheStore
 ROOM = 1 << 20
 KEY = "ab" * 32
 NOTES = {"model": "nano Q8_0", "image_tokens": [150]}
-fixture_is_fine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+fixture_is_fine = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def keep(store: CacheStore, key: str, data: bytes) -> bool:
@@ -48,6 +52,30 @@ def test_what_was_kept_is_found(tmp_path: Path, data: bytes) -> None:
     assert bytes(kept.payload) == data
     assert store.find("picture", KEY) is None
     assert found(store, "cd" * 32) is None
+
+
+@fixture_is_fine
+@given(st.data())
+def test_a_damaged_head_is_no_entry_or_one_that_can_be_shown(
+    tmp_path: Path, choose: st.DataObject
+) -> None:
+    """One bit anywhere before the payload."""
+    store = CacheStore(tmp_path, ROOM)
+    keep(store, KEY, b"payload")
+    data = bytearray(store.path("prompt", KEY).read_bytes())
+    at = choose.draw(st.integers(0, len(data) - len(b"payload") - 1))
+    data[at] ^= 1 << choose.draw(st.integers(0, 7))
+    store.path("prompt", KEY).write_bytes(data)
+    for entry in store.entries():
+        assert isinstance(entry.model, str)
+        assert sum(entry.image_tokens) >= 0
+
+
+@pytest.mark.parametrize("notes", [b"[]", b"{}", b"1", b"[" * 100_000, b"\xff"])
+def test_notes_of_another_form_are_no_entry(tmp_path: Path, notes: bytes) -> None:
+    head = struct.pack("<8sIQI", b"qvqkept1", len(notes), 0, zlib.crc32(notes))
+    (tmp_path / "a.prompt").write_bytes(head + notes)
+    assert CacheStore(tmp_path, ROOM).entries() == []
 
 
 @fixture_is_fine
@@ -121,7 +149,7 @@ def test_clearing_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     keep(store, KEY, bytes(500))
     (tmp_path / "half.tmp").write_bytes(bytes(100))
     (tmp_path / "notes.txt").write_text("mine")
-    assert store.clear() > 600
+    assert store.clear().freed_bytes > 600
     assert names(tmp_path) == {"notes.txt"}
 
 
@@ -134,7 +162,7 @@ def test_a_place_that_can_not_be_written_keeps_nothing(tmp_path: Path, is_there:
     assert not keep(store, KEY, b"x")
     assert found(store, KEY) is None
     assert store.entries() == []
-    assert store.clear() == 0
+    assert store.clear().freed_bytes == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")

@@ -132,6 +132,8 @@ def test_the_options_count(
         ([QVQ], ExitCode.UNAVAILABLE, "qvq pull"),
         (["no-such.gguf"], ExitCode.NO_INPUT, "no-such.gguf"),
         (["nano", "--quant", "Q9"], ExitCode.UNAVAILABLE, "Q9"),
+        (["--quant", "Q9"], ExitCode.USAGE, "--quant Q9 needs the name"),
+        (["hf:owner/repo", "--quant", "Q9"], ExitCode.UNAVAILABLE, "Q9 of owner/repo"),
         (["nano", "--seconds", "-1"], ExitCode.USAGE, "--seconds"),
         (["nano", "--n-gpu-layers", "lots"], ExitCode.USAGE, "lots"),
         (["nano", "--plot", "plot.png"], ExitCode.USAGE, "plot.svg"),

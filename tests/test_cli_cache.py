@@ -179,12 +179,29 @@ def test_clearing(solve: Run, folder: Path, capfd: pytest.CaptureFixture[str]) -
     assert main(["cache", "clear"]) == 0, "of nothing, nothing has to be asked"
 
 
+def test_a_damaged_file_that_stays_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.prompt").mkdir(parents=True)  # nothing that unlink takes
+    assert main(["cache", "clear", "--yes"]) == ExitCode.CANNOT_WRITE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"{folder / 'a.prompt'} can't be removed" in err
+
+
+def test_nothing_kept_is_nothing_to_clear(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache"]) == 0
+    out, err = capfd.readouterr()
+    assert out == "nothing is kept\n"
+    assert "qvq cache clear" not in err
+
+
+@pytest.mark.parametrize("said", ["lots", "9" * 400, "9" * 5000])
 def test_a_limit_that_is_no_number(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], said: str
 ) -> None:
-    monkeypatch.setenv("QVQ_CACHE_BYTES", "lots")
-    assert main(["solve", str(TABLE), QUESTION]) == ExitCode.BAD_CONFIG
-    assert "QVQ_CACHE_BYTES is 'lots'" in capfd.readouterr().err
+    monkeypatch.setenv("QVQ_CACHE_BYTES", said)
+    for command in (["solve", str(TABLE), QUESTION], ["cache"]):
+        assert main(command) == ExitCode.BAD_CONFIG
+        assert f"QVQ_CACHE_BYTES is '{said[:100]}" in capfd.readouterr().err
 
 
 # settings

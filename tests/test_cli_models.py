@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fake_hub import FakeHub
-from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, hub, machine
+from fake_hub import FakeHub, Status
+from gguf_samples import nano_mmproj, nano_model
+from model_shop import FILES, MMPROJ_FILE, MODEL, MODEL_FILE, N_BYTES, REPO, hub, machine
 from qvq_cli.cli.app import main
 from qvq_cli.errors import ExitCode
+from qvq_cli.hub.catalog import catalog_entry
+from qvq_cli.hub.ggml_types import ValueType
 from qvq_cli.hub.partial import Partial
 from test_program_models import damage
 
@@ -144,9 +147,21 @@ def test_nano_is_no_installed_model(
     assert pulled.is_file()
 
 
+@pytest.mark.usefixtures("machine", "pulled")
 def test_show_what_is_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "no-such"]) == ExitCode.UNAVAILABLE
-    assert "no-such" in capfd.readouterr().err
+    assert "there is no model 'no-such'" in capfd.readouterr().err
+    assert main(["show", "qvq-72b-previw"]) == ExitCode.UNAVAILABLE
+    assert "perhaps qvq-72b-preview?" in capfd.readouterr().err
+    assert main(["show", "hf:owner/repo"]) == ExitCode.UNAVAILABLE
+    assert f"hf:owner/repo is not installed; what is: {ID}\n" in capfd.readouterr().err
+
+
+def test_show_a_repository_of_the_catalog(capfd: pytest.CaptureFixture[str]) -> None:
+    repo = catalog_entry("qvq-72b-preview").repo
+    found = as_json(capfd, "show", f"hf:{repo}")
+    assert found["name"] == "qvq-72b-preview"
+    assert found["quants"] == as_json(capfd, "show", "qvq-72b-preview")["quants"]
 
 
 # verify
@@ -191,6 +206,27 @@ def test_repair_gets_just_that_file(
     assert model < hub.n_sent(MODEL_FILE) <= model + pulled.stat().st_size
     assert hub.n_sent(MMPROJ_FILE) == mmproj
     assert main(["verify"]) == 0
+
+
+def test_repair_keeps_the_commit_whatever_was_pushed(pulled: Path, hub: FakeHub) -> None:
+    newer = nano_model()
+    newer.values["general.name"] = (ValueType.STRING, "Nano, of another week")
+    damage(pulled)
+    mmproj = hub.n_sent(MMPROJ_FILE)
+    hub.commit(REPO, {MODEL_FILE: newer.to_bytes(), MMPROJ_FILE: nano_mmproj().to_bytes()})
+    assert main(["verify", "--repair"]) == 0
+    assert pulled.read_bytes() == FILES[MODEL_FILE].read_bytes()
+    assert hub.n_sent(MMPROJ_FILE) == mmproj
+
+
+def test_repair_takes_the_newest_where_the_commit_is_gone(
+    pulled: Path, hub: FakeHub, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage(pulled)
+    fault = Status(404, "RevisionNotFound", "Invalid rev id")
+    hub.fail(fault, where="info", times=1)
+    assert main(["verify", "--repair"]) == 0
+    assert f"{ID} is whole again" in capfd.readouterr().err
 
 
 def test_repair_stays_in_the_folder_of_the_pull(hub: FakeHub, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from model_shop import GB, machine
 from qvq_cli.cli.app import main
 from qvq_cli.engine.protocol import Device
 from qvq_cli.errors import ExitCode
+from qvq_cli.hub.catalog import catalog_entry
 
 __all__ = ["machine"]
 pytestmark = pytest.mark.usefixtures("machine")
@@ -95,6 +96,30 @@ def test_the_options_of_solve_count(capfd: pytest.CaptureFixture[str]) -> None:
     assert planned(capfd, QVQ, "--kv-type", "q8_0")["kv_type"] == "q8_0"
 
 
+def test_room_for_the_answer_counts(capfd: pytest.CaptureFixture[str]) -> None:
+    usual = planned(capfd, QVQ)
+    assert planned(capfd, QVQ, "--max-answer", "512") == usual
+    long = planned(capfd, QVQ, "--max-answer", "20480")
+    assert long["n_ctx"] - usual["n_ctx"] == 20480 - 512
+    assert planned(capfd, QVQ, "--votes", "2", "--max-answer", "20480")["n_ctx"] > 2 * 20480
+
+
+def test_no_more_thinking_than_the_context_holds(capfd: pytest.CaptureFixture[str]) -> None:
+    plan = planned(capfd, "nano", "--max-thinking", "1000000")
+    assert plan["n_ctx"] == 4096
+    assert 2048 < plan["n_thinking"] < 4096
+    assert "the model's context, 4,096 tokens, leaves" in plan["reasons"][-1]
+
+
+def test_a_repository_of_the_catalog_is_planned_as_its_entry(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    repo = catalog_entry(QVQ).repo
+    plan = planned(capfd, f"hf:{repo}:Q2_K")
+    assert (plan["name"], plan["quant"], plan["is_installed"]) == (QVQ, "Q2_K", False)
+    assert planned(capfd, f"hf:{repo}", "--quant", "q2_k") == plan
+
+
 def test_the_config_file_counts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     usual = planned(capfd, QVQ)
     folder = tmp_path / "config" / "qvq"
@@ -122,6 +147,12 @@ def test_a_file(capfd: pytest.CaptureFixture[str]) -> None:
         ([QVQ, "--max-thinking", "soon"], 2, "soon"),
         ([QVQ, "--n-gpu-layers", "lots"], 2, "lots"),
         ([QVQ, "--kv-type", "f8"], 2, "f8"),
+        ([QVQ, "--device", "CUDA0"], 69, "no device 'CUDA0' here; it has CPU"),
+        ([""], 2, "the name of the model is empty"),
+        (["--quant", "Q2_K"], 2, "--quant Q2_K needs the name of the model"),
+        (["hf:owner/repo", "--quant", "Q2_K"], 69, "Q2_K of owner/repo is not on this machine"),
+        ([f"{QVQ}:Q2_K", "--quant", "Q4_K_M"], 2, "says Q2_K, --quant says Q4_K_M"),
+        (["./some.gguf", "--quant", "Q2_K"], 2, "./some.gguf is a file"),
     ],
 )
 def test_errors(

@@ -189,10 +189,12 @@ def test_unknown_quant_lists_the_known_ones() -> None:
 
 
 def test_a_model_that_isnt_there_comes_with_what_to_type() -> None:
-    with pytest.raises(UnavailableError, match=r"47\.4 GB to download") as caught:
+    with pytest.raises(UnavailableError, match=r"48\.8 GB to download as Q4_K_M\)") as caught:
         resolve("qvq-72b-preview")
     assert caught.value.hint == "qvq pull qvq-72b-preview"
-    with pytest.raises(UnavailableError, match=r"Q6_K is not on this machine \(64\.3 GB") as caught:
+    with pytest.raises(
+        UnavailableError, match=r"Q6_K is not on this machine \(65\.7 GB to download\)"
+    ) as caught:
         resolve("qvq-72b-preview:Q6_K")
     assert caught.value.hint == "qvq pull qvq-72b-preview --quant Q6_K"
 

@@ -33,6 +33,7 @@ from qvq_cli.hub.forecast import (
     needed_places,
     place_of,
 )
+from qvq_cli.hub.names import with_quant
 from qvq_cli.hub.plan import sizes_of
 from qvq_cli.hub.run_plan import Demand, plan_run
 from qvq_cli.hub.store import resolve_model
@@ -88,9 +89,7 @@ class _Bench:
     def __init__(self, session: Session, options: BenchOptions, screen: Screen) -> None:
         environ, config = session.env.variables, session.config
         self._options, self._screen = options, screen
-        model = options.model
-        if model and options.quant:
-            model = f"{model.partition(':')[0]}:{options.quant}"
+        model = with_quant(options.model, options.quant)
         self._choice = resolve_model(model, None, environ=environ, config=config)
         self._sizes = sizes_of(self._choice.pair)
         # Free memory is looked at now: later the model is in it.

@@ -38,7 +38,8 @@ def run(session: Session, *, json: bool) -> None:
     screen.result([table] if entries else [Sentence("nothing is kept")], body)
     if not json:
         at_most = f"of {size(limit)} at most" if limit else "and nothing is added"
-        screen.notice(f"{size(total)} {at_most}, in {folder}; qvq cache clear removes it")
+        clears = "; qvq cache clear removes it" if entries else ""
+        screen.notice(f"{size(total)} {at_most}, in {folder}{clears}")
 
 
 def clear(session: Session, *, is_agreed: bool) -> None:
@@ -63,11 +64,10 @@ def clear(session: Session, *, is_agreed: bool) -> None:
         if not screen.ask("Clear it?", default=False):
             raise AbortedError("nothing was removed", reference="declined")
     folder = cache_dir(session.env.variables)
-    freed_bytes = CacheStore(folder, 0).clear()
-    left = _entries(session, 0)
-    if left:
+    freed_bytes, stuck = CacheStore(folder, 0).clear()
+    if stuck:
         raise CannotWriteError(
-            f"{left[0].path} can't be removed",
+            f"{stuck[0]} can't be removed",
             hint="it may be in use; end other runs of qvq, or remove the folder by hand",
         )
     screen.result([Sentence(f"the cache is empty; {size(freed_bytes)} are free again")], {})
@@ -88,15 +88,15 @@ def _entries(session: Session, limit: int) -> Sequence[CacheEntry]:
 def _row(entry: CacheEntry) -> tuple[Cell, ...]:
     return (
         Cell(_what(entry)),
-        Cell(str(sum(entry.notes["image_tokens"]))),
-        Cell(str(entry.notes["model"])),
+        Cell(str(sum(entry.image_tokens))),
+        Cell(entry.model),
         Cell(size(entry.n_bytes)),
         Cell(time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used_s)), Tone.DIM),
     )
 
 
 def _what(entry: CacheEntry) -> str:
-    n_images = len(entry.notes["image_tokens"])
+    n_images = len(entry.image_tokens)
     if entry.kind == "picture":
         return "a picture"
     return "a prompt with a picture" if n_images == 1 else f"a prompt with {n_images} pictures"
@@ -105,8 +105,8 @@ def _what(entry: CacheEntry) -> str:
 def _body(entry: CacheEntry) -> dict[str, Any]:
     return {
         "kind": entry.kind,
-        "model": entry.notes["model"],
-        "image_tokens": entry.notes["image_tokens"],
+        "model": entry.model,
+        "image_tokens": list(entry.image_tokens),
         "bytes": entry.n_bytes,
         "last_used": datetime.fromtimestamp(entry.used_s, UTC).isoformat(timespec="seconds"),
         "path": str(entry.path),

@@ -10,12 +10,14 @@ from qvq_cli.errors import ConfigError
 from qvq_cli.hub.config import Config
 from qvq_cli.hub.disk import free_bytes
 from qvq_cli.hub.fingerprint import fingerprint
+from qvq_cli.hub.names import shown_name
 from qvq_cli.hub.run_plan import RunPlan
 from qvq_cli.hub.store import ModelChoice
 
 DEFAULT_BYTES = 4 << 30
 """Nine pictures of 1,280 tokens for the 72B, hundreds for the small models."""
 _SHARE_OF_DISK = 0.1
+_MAX_DIGITS = 18  # an exabyte
 
 
 def cache_dir(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
@@ -44,9 +46,9 @@ def cache_limit(environ: Mapping[str, str], config: Config) -> int:
     if not said and config.text("cache-bytes") is not None:
         said, where = config.text("cache-bytes"), f"{config.path}: cache-bytes"
     if said:
-        if not said.isdecimal():
+        if not said.isdecimal() or len(said) > _MAX_DIGITS:
             raise ConfigError(
-                f"{where} is {said!r}, not a number of bytes",
+                f"{where} is {shown_name(said)!r}, not a number of bytes",
                 hint="8000000000 is 8 GB; 0 keeps nothing",
                 reference="bad-cache-bytes",
             )

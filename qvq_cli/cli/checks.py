@@ -171,8 +171,10 @@ def check_hub(*, is_offline: bool) -> Check:
     """Only a pull needs the Hub, so that it can't be reached is never a failure."""
     if is_offline:
         return Check("hub", State.NOTE, "Hugging Face Hub: not tried, offline is wanted")
-    from qvq_cli.hub.remote import hub_status
-
+    try:
+        from qvq_cli.hub.remote import hub_status
+    except ConfigError as error:
+        return Check("hub", State.WARNING, f"Hugging Face Hub: {error.message}", error.hint)
     status = hub_status(_HUB_TIMEOUT_S)
     if status.is_offline:
         return Check("hub", State.NOTE, "Hugging Face Hub: not tried, HF_HUB_OFFLINE is set")

@@ -11,14 +11,16 @@ from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.model_words import speed_words
 from qvq_cli.cli.planning import beside_draft
 from qvq_cli.cli.session import Session
-from qvq_cli.cli.wishes import check_votes, make_wishes, wanted_draft
+from qvq_cli.cli.wishes import check_votes, make_wishes, require_device, wanted_draft
 from qvq_cli.errors import DoesNotFitError, UnavailableError
 from qvq_cli.hub.advice import require_fit
-from qvq_cli.hub.catalog import CatalogEntry, Profile, catalog_entry, catalog_names
+from qvq_cli.hub.catalog import CatalogEntry, Profile
 from qvq_cli.hub.choose import choose_quant
 from qvq_cli.hub.draft import find_draft
+from qvq_cli.hub.names import entry_named, with_quant
 from qvq_cli.hub.plan import ModelSizes, catalog_sizes, sizes_of
 from qvq_cli.hub.run_plan import (
+    ASKING_TOKENS,
     Demand,
     DeviceUse,
     RunPlan,
@@ -64,13 +66,14 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
     """Plan a run and show it.
 
     Raises:
-        DoesNotFitError: it doesn't fit; the plan has been shown. UnavailableError: no such model.
-        UsageError: a limit on thinking that can't be read.
+        DoesNotFitError: it doesn't fit; the plan has been shown. UnavailableError: no such model,
+        or no such device. UsageError: an option that can't be meant.
     """
     screen = session.open_screen(json=json)
     resources = look_at_machine(session.env.variables)
     subject = _subject(session, options, resources)
     wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
+    require_device(options.device, resources.gpus)
     demand, machine = _demand(subject, options), resources.for_plan()
     wanted = wanted_draft(options.draft, drafts=True, votes=options.votes)
     if wanted is not None:
@@ -78,6 +81,7 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
         draft = find_draft(wanted, subject.entry, n_vocab, session.env.variables)
         machine = beside_draft(draft, demand, machine, wishes)
     plan = plan_run(subject.sizes, demand, machine, wishes)
+    plan = _within_context(plan, demand, subject.sizes.text.n_ctx_train)
     tokens_per_s = None
     if resources.bandwidth is not None and plan.offload.n_gpu_layers == 0:
         tokens_per_s = resources.bandwidth / plan.memory.weight_bytes
@@ -86,9 +90,7 @@ def run(session: Session, options: PlanOptions, *, json: bool) -> None:
 
 
 def _subject(session: Session, options: PlanOptions, resources: Resources) -> _Subject:
-    model = options.model
-    if model and options.quant:
-        model = f"{model.partition(':')[0]}:{options.quant}"
+    model = with_quant(options.model, options.quant)
     try:
         choice = resolve_model(model, None, environ=session.env.variables, config=session.config)
     except UnavailableError:
@@ -102,16 +104,15 @@ def _subject(session: Session, options: PlanOptions, resources: Resources) -> _S
 
 def _of_catalog(model: str, resources: Resources) -> _Subject | None:
     """A model of the catalog that isn't here; None where the catalog doesn't know enough."""
-    name, _, quant = model.partition(":")
-    if name not in catalog_names():
+    named = entry_named(model)
+    if named is None:
         return None
-    entry = catalog_entry(name)
+    entry, quant = named
     if not quant:
         try:
             quant = choose_quant(entry, resources.free_bytes).quant
         except DoesNotFitError:
             quant = entry.default_quant
-    quant = quant.upper()
     sizes = catalog_sizes(entry, quant) if quant in entry.quants else None
     if sizes is None:
         return None
@@ -119,7 +120,11 @@ def _of_catalog(model: str, resources: Resources) -> _Subject | None:
 
 
 def _demand(subject: _Subject, options: PlanOptions) -> Demand:
-    demand = replace(typical_demand(subject.profile), n_chains=check_votes(options.votes))
+    demand = replace(
+        typical_demand(subject.profile),
+        n_answer=options.max_answer + ASKING_TOKENS,
+        n_chains=check_votes(options.votes),
+    )
     n_image = options.image_tokens_max
     if n_image is not None:
         n_text = demand.n_prompt - sum(demand.image_tokens)
@@ -130,6 +135,18 @@ def _demand(subject: _Subject, options: PlanOptions) -> Demand:
         n_thinking = reserve.n_max - reserve.n_min
         demand = replace(demand, n_thinking=n_thinking, n_thinking_min=n_thinking)
     return demand
+
+
+def _within_context(plan: RunPlan, demand: Demand, n_ctx_train: int) -> RunPlan:
+    """The plan with no more thinking than the model's context holds, as solve cuts it."""
+    n_room = max(0, n_ctx_train - demand.n_prompt - demand.n_answer)
+    if plan.n_thinking <= n_room:
+        return plan
+    reason = (
+        f"the model's context, {n_ctx_train:,} tokens, leaves {n_room:,} for reasoning, not "
+        f"{plan.n_thinking:,}"
+    )
+    return replace(plan, n_thinking=n_room, reasons=(*plan.reasons, reason))
 
 
 def _report(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> Report:

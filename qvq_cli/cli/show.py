@@ -8,10 +8,10 @@ from qvq_cli.cli.fits import catalog_fits, installed_fit
 from qvq_cli.cli.machine import Resources, look_at_machine
 from qvq_cli.cli.model_words import fit_cells, memory_words, speed_words
 from qvq_cli.cli.session import Session
-from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_entry, catalog_names
-from qvq_cli.hub.installed import find_installed, list_installed
+from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry
+from qvq_cli.hub.installed import find_installed, list_installed, matching
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.hub.names import unknown_quant
+from qvq_cli.hub.names import HF, entry_named, require_name, unknown_name, unknown_quant
 from qvq_cli.sizes import size
 from qvq_cli.ui.report import Block, Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 from qvq_cli.ui.screen import Screen
@@ -38,18 +38,22 @@ def run(session: Session, model: str, *, json: bool) -> None:
     """
     screen = session.open_screen(json=json)
     environ = session.env.variables
-    name, _, quant = (part.strip() for part in model.lower().partition(":"))
+    installed = list_installed(environ)
     machine = look_at_machine(environ)
-    if name not in catalog_names():
+    named = entry_named(require_name(model))
+    is_repository, is_here = model.startswith(HF), bool(matching(model, installed))
+    if named is None and not is_repository and not is_here:
+        raise unknown_name(model, is_pull=True)
+    if named is None or (is_repository and is_here):
         _show_foreign(find_installed(model, environ), machine, screen)
         return
-    entry = catalog_entry(name)
-    here = [each for each in list_installed(environ) if each.name == name]
+    entry, quant = named
+    here = [each for each in installed if each.name == entry.name]
     if quant:
-        here = [each for each in here if each.quant.lower() == quant]
-        known = {each: files for each, files in entry.quants.items() if each.lower() == quant}
+        here = [each for each in here if each.quant.upper() == quant]
+        known = {each: files for each, files in entry.quants.items() if each == quant}
         if not known and not here:
-            raise unknown_quant(entry, quant.upper())
+            raise unknown_quant(entry, quant)
         entry = replace(entry, quants=known)
     screen.result(_report(entry, here, machine), _body(entry, here, machine))
 

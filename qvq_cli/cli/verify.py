@@ -101,7 +101,14 @@ def _repair(checked: _Checked, screen: Screen, session: Session, is_agreed: bool
     # The Hub is asked before anything is deleted: without it, nothing could be repaired.
     free_bytes = look_at_machine(environ).free_bytes
     to = _folder_of(installed, environ)
-    plan = plan_pull(installed.model_id, to=to, free_bytes=free_bytes, environ=environ)
+    # Of the commit that was installed: the newest may be another model, and all of it to fetch.
+    plan = plan_pull(
+        installed.model_id,
+        to=to,
+        free_bytes=free_bytes,
+        commit=installed.commit,
+        environ=environ,
+    )
     discard_broken(checked.checks, environ)
     fetch(plan.looked_at(), screen, session, again=f"qvq verify {installed.model_id} --repair")
     screen.notice(f"{installed.model_id} is whole again")

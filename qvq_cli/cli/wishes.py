@@ -1,7 +1,10 @@
 """What a person fixes of a plan: --kv-type, --n-gpu-layers, --device and --votes, checked."""
 
+from collections.abc import Sequence
+
 from qvq_cli.cli.choices import parse_gpu_layers, parse_kv_type
-from qvq_cli.errors import UsageError
+from qvq_cli.engine.protocol import Device
+from qvq_cli.errors import UnavailableError, UsageError
 from qvq_cli.hub.run_plan import Wishes
 
 N_CHAINS_MAX = 64
@@ -11,6 +14,22 @@ N_CHAINS_MAX = 64
 def make_wishes(kv_type: str, n_gpu_layers: str, device: str | None) -> Wishes:
     """What was typed for a plan. Raises: UsageError."""
     return Wishes(parse_kv_type(kv_type), parse_gpu_layers(n_gpu_layers), device)
+
+
+def require_device(device: str | None, gpus: Sequence[Device]) -> None:
+    """Refuse a --device that no run could take, without asking llama.cpp for a run.
+
+    Raises: UnavailableError: there is none of that name.
+    """
+    names = ["CPU", *(gpu.name for gpu in gpus)]
+    if device is None or device.lower() in {"none", *map(str.lower, names)}:
+        return
+    raise UnavailableError(
+        f"llama.cpp has no device {device!r} here; it has {', '.join(names)}",
+        hint="choose one of them with --device, or reinstall llama-cpp-python for your GPU "
+        "(README, Install)",
+        reference="no-such-device",
+    )
 
 
 def check_votes(n_chains: int) -> int:

@@ -44,13 +44,24 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A file of the cache as a listing shows it. used_s: seconds since the epoch."""
+    """A file of the cache as a listing shows it. used_s: seconds since the epoch.
+
+    model, image_tokens: what its notes say; every writer has them in there.
+    """
 
     path: Path
     kind: Kind
     n_bytes: int
     used_s: float
-    notes: Mapping[str, Any]
+    model: str
+    image_tokens: tuple[int, ...]
+
+
+class Cleared(NamedTuple):
+    """stuck: files that could not be removed."""
+
+    freed_bytes: int
+    stuck: tuple[Path, ...]
 
 
 class CacheStore:
@@ -121,15 +132,19 @@ class CacheStore:
         found = [entry for path in self._files() if (entry := _entry(path)) is not None]
         return sorted(found, key=lambda entry: entry.used_s, reverse=True)
 
-    def clear(self) -> int:
-        """Remove everything, unfinished files too. Returns: the bytes that were freed."""
-        n_freed = 0
+    def clear(self) -> Cleared:
+        """Remove everything: damaged and unfinished files, too."""
+        freed_bytes, stuck = 0, []
         for path in self._files():
-            with suppress(OSError):
+            try:
                 n_bytes = path.stat().st_size
                 path.unlink()
-                n_freed += n_bytes
-        return n_freed
+                freed_bytes += n_bytes
+            except FileNotFoundError:
+                continue  # another run was faster
+            except OSError:
+                stuck.append(path)
+        return Cleared(freed_bytes, tuple(stuck))
 
     def _files(self) -> list[Path]:
         """Entries and unfinished files; what else lies in the folder is none of ours."""
@@ -179,7 +194,10 @@ def _checked_notes(data: memoryview) -> Mapping[str, Any] | None:
 
 
 def _entry(path: Path) -> CacheEntry | None:
-    """What a listing says of a file, from its head alone; None for one that is no whole entry."""
+    """What a listing says of a file, from its head alone; None for one that is no whole entry.
+
+    The checksum is of the payload too, maybe gigabytes: damaged notes are told by their form.
+    """
     kind = next((kind for kind in get_args(Kind) if path.suffix == f".{kind}"), None)
     try:
         found = path.stat()
@@ -189,6 +207,10 @@ def _entry(path: Path) -> CacheEntry | None:
             if kind is None or magic != _MAGIC or not is_whole:
                 return None
             notes = json.loads(file.read(n_notes))
-    except (OSError, struct.error, ValueError):
+        model, image_tokens = notes["model"], notes["image_tokens"]
+    except (OSError, struct.error, ValueError, LookupError, TypeError, RecursionError):
         return None
-    return CacheEntry(path, kind, found.st_size, found.st_mtime, notes)
+    is_sound = isinstance(model, str) and isinstance(image_tokens, list)
+    if not is_sound or not all(isinstance(n_tokens, int) for n_tokens in image_tokens):
+        return None
+    return CacheEntry(path, kind, found.st_size, found.st_mtime, model, tuple(image_tokens))

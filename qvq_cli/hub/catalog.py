@@ -102,6 +102,11 @@ class CatalogEntry:
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
+    def download_bytes(self, quant: str) -> int | None:
+        """Size of a quant with the mmproj, None where one of them is unknown."""
+        n_bytes, mmproj_bytes = self.about_bytes(quant), self.mmproj.about_bytes
+        return None if n_bytes is None or mmproj_bytes is None else n_bytes + mmproj_bytes
+
 
 def models_dir() -> Path:
     """The folder models/: inside the installed package, or at the root of a checkout."""

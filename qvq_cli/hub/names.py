@@ -4,7 +4,13 @@ import re
 from typing import NamedTuple
 
 from qvq_cli.errors import UnavailableError, UsageError
-from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, catalog_names
+from qvq_cli.hub.catalog import (
+    EMBEDDED,
+    CatalogEntry,
+    catalog_entry,
+    catalog_names,
+    entry_of_repository,
+)
 
 HF = "hf:"
 """What the name of a repository on the Hub begins with."""
@@ -16,6 +22,13 @@ class RepositoryName(NamedTuple):
     """repo: OWNER/REPO. quant: in capitals, "" where none is named."""
 
     repo: str
+    quant: str
+
+
+class EntryName(NamedTuple):
+    """A model of the catalog. quant: in capitals, "" where none is named."""
+
+    entry: CatalogEntry
     quant: str
 
 
@@ -31,6 +44,50 @@ def parse_repository(model: str) -> RepositoryName:
     return RepositoryName(match["repo"], (match["quant"] or "").upper())
 
 
+def entry_named(model: str) -> EntryName | None:
+    """The catalog's model that NAME[:QUANT] or hf:OWNER/REPO[:QUANT] means, None where it has none.
+
+    Raises: UsageError: hf: is followed by no repository.
+    """
+    if model.startswith(HF):
+        repo, quant = parse_repository(model)
+        entry = entry_of_repository(repo)
+        return None if entry is None else EntryName(entry, quant)
+    name, _, quant = (part.strip() for part in model.lower().partition(":"))
+    return EntryName(catalog_entry(name), quant.upper()) if name in catalog_names() else None
+
+
+def with_quant(model: str | None, quant: str | None) -> str | None:
+    """MODEL and --quant as one name.
+
+    Raises: UsageError: there is no name that it could be the quant of, or one with another quant.
+    """
+    if model is not None:
+        require_name(model)
+    if not quant:
+        return model
+    if model is None:
+        raise UsageError(
+            f"--quant {quant} needs the name of the model that it is a quant of",
+            hint="give MODEL too; qvq models lists the names",
+            reference="quant-without-model",
+        )
+    if _is_path(model):
+        raise UsageError(
+            f"{model} is a file, and a file has one quant: its own",
+            hint="leave out --quant, or give the name of a model",
+            reference="quant-of-file",
+        )
+    name, in_name = _split_quant(model)
+    if in_name and in_name.upper() != quant.upper():
+        raise UsageError(
+            f"the model's name says {in_name}, --quant says {quant}",
+            hint="give the quant once",
+            reference="conflicting-quant",
+        )
+    return f"{name}:{quant}"
+
+
 def require_name(model: str) -> str:
     """The name as it was typed. Raises: UsageError: it is empty, as an unset variable is."""
     if not model.strip():
@@ -40,6 +97,17 @@ def require_name(model: str) -> str:
             reference="empty-name",
         )
     return model
+
+
+def _is_path(model: str) -> bool:
+    is_named = not model.startswith(HF) and ("/" in model or "\\" in model)
+    return is_named or model.lower().endswith(".gguf")
+
+
+def _split_quant(model: str) -> tuple[str, str]:
+    prefix = HF if model.startswith(HF) else ""
+    name, _, quant = model.removeprefix(prefix).partition(":")
+    return prefix + name, quant
 
 
 def shown_name(model: str) -> str:

@@ -63,11 +63,13 @@ class _Asked(NamedTuple):
 class _Place(NamedTuple):
     """Where files go: a folder of plain files, or the Hugging Face cache where to is None.
 
-    uses_unfinished: whether headers are read from what an interrupted run left.
+    commit: of the model's repository, None for the newest. uses_unfinished: whether headers are
+    read from what an interrupted run left.
     """
 
     to: Path | None
     environ: Mapping[str, str]
+    commit: str | None = None
     uses_unfinished: bool = True
 
 
@@ -77,6 +79,7 @@ def plan_pull(
     quant: str | None = None,
     to: Path | None = None,
     free_bytes: int,
+    commit: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> PullPlan:
     """Decide what to fetch.
@@ -85,11 +88,21 @@ def plan_pull(
         model: NAME[:QUANT], hf:OWNER/REPO[:QUANT], or None for QVQ.
         to: a folder for plain files, instead of the Hugging Face cache.
         free_bytes: of memory, to choose a quant where none is named.
+        commit: of the model's repository, while it is there; None for the newest, or the catalog's.
     Raises: UnavailableError: no such model, quant or repository. DoesNotFitError: no quant fits.
         GgufError: the pair in a repository doesn't fit. UnreachableError, DeniedError.
     """
     asked = _asked(DEFAULT_MODEL if model is None else require_name(model), quant)
-    place = _Place(None if to is None else expand_home(to).absolute(), environ)
+    place = _Place(None if to is None else expand_home(to).absolute(), environ, commit)
+    try:
+        return _plan_asked(asked, place, free_bytes)
+    except UnavailableError as error:
+        if commit is None or error.reference != "no-revision":
+            raise
+        return _plan_asked(asked, place._replace(commit=None), free_bytes)
+
+
+def _plan_asked(asked: _Asked, place: _Place, free_bytes: int) -> PullPlan:
     if asked.entry is not None:
         return _plan_entry(asked.entry, asked.quant, place, free_bytes)
     try:
@@ -151,6 +164,8 @@ def _plan_entry(entry: CatalogEntry, quant: str, place: _Place, free_bytes: int)
         repo = file.repo or entry.repo
         if repo not in repositories:
             revision = entry.revision if repo == entry.repo else None
+            if repo == (wanted[0].repo or entry.repo):
+                revision = place.commit or revision
             repositories[repo] = read_repository(repo, revision)
     targets = [
         *_entry_targets("model", entry, wanted, repositories, place),
@@ -194,7 +209,7 @@ def _check_known(known: CatalogFile, remote: RemoteFile, repo: str) -> None:
 def _plan_repository(repo: str, quant: str, place: _Place, free_bytes: int) -> PullPlan:
     from qvq_cli.hub.remote import read_repository
 
-    repository = read_repository(repo, None)
+    repository = read_repository(repo, place.commit)
     check_names(repository.files.values())
     model = find_model(repository, quant or _fitting_quant(repository, free_bytes))
     if model.is_cut:

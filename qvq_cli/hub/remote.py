@@ -17,16 +17,26 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx2
-from huggingface_hub import constants
-from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, not in __all__
-    build_hf_headers,
-    get_session,
-    hf_raise_for_status,
-)
 
 from qvq_cli import __version__
-from qvq_cli.errors import BusyError, QvqError, TransferError, UnreachableError
-from qvq_cli.hub.remote_errors import no_hub, patience, translate
+from qvq_cli.errors import BusyError, ConfigError, QvqError, TransferError, UnreachableError
+
+try:
+    from huggingface_hub import constants
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, not in __all__
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
+except ValueError as error:  # they take their variables apart while they are imported
+    raise ConfigError(
+        f"a variable of the Hugging Face tools can't be read: {error}",
+        hint="HF_ENDPOINT is an address, HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT are whole "
+        "seconds: set them so, or unset them",
+        reference="bad-variable",
+    ) from error
+
+from qvq_cli.hub.remote_errors import bad_proxy, bad_token, no_hub, patience, translate
 from qvq_cli.hub.remote_types import RemoteFile, Repository
 
 _RETRY_WAITS_S = (1.0, 3.0)
@@ -75,7 +85,7 @@ def hub_status(timeout_s: float = 5.0) -> HubStatus:
         return HubStatus(endpoint(), True, None)
     try:
         with _session_errors(None):
-            response = get_session().head(
+            response = _session().head(
                 endpoint(), headers=_headers(), timeout=timeout_s, follow_redirects=True
             )
             hf_raise_for_status(response)
@@ -105,7 +115,7 @@ def open_range(
     with ExitStack() as stack:
         with _session_errors(repo):
             response = stack.enter_context(
-                get_session().stream(
+                _session().stream(
                     "GET",
                     url,
                     headers=headers,
@@ -160,7 +170,7 @@ def _get_json(url: str, repo: str) -> dict[str, Any]:
     for wait_s in (*_RETRY_WAITS_S, None):
         try:
             with _session_errors(repo):
-                response = get_session().get(
+                response = _session().get(
                     url,
                     headers=_headers(),
                     params={"blobs": "true"},
@@ -191,8 +201,22 @@ def _session_errors(repo: str | None, *, has_begun: bool = False) -> Iterator[No
         yield
     except json.JSONDecodeError as error:
         raise no_hub(endpoint()) from error
-    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
+    except UnicodeEncodeError as error:
+        raise bad_token() from error
+    # ValueError: an address that can't be taken apart.
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError) as error:
         raise translate(error, repo, endpoint(), has_begun=has_begun) from error
+
+
+def _session() -> httpx2.Client:
+    """huggingface_hub's client, made at the first call: it reads the proxies' variables then.
+
+    Raises: ConfigError: one of them can't be used.
+    """
+    try:
+        return get_session()
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        raise bad_proxy(error) from error
 
 
 def _headers() -> dict[str, str]:

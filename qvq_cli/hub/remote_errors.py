@@ -3,6 +3,7 @@
 Source of the cases: huggingface_hub's hf_raise_for_status, and httpx's exceptions.
 """
 
+import os
 import ssl
 
 import httpx2
@@ -54,6 +55,29 @@ def no_hub(endpoint: str) -> UnreachableError:
     )
 
 
+def bad_proxy(error: Exception) -> ConfigError:
+    """A proxy was set that the HTTP library can't take."""
+    is_socks = isinstance(error, ImportError)
+    return ConfigError(
+        "the proxy is a SOCKS proxy, which needs a package that is not installed"
+        if is_socks
+        else f"a proxy can't be used: {_words(error)}",
+        hint="pip install socksio, or set ALL_PROXY and HTTPS_PROXY to an http:// proxy"
+        if is_socks
+        else "set ALL_PROXY, HTTPS_PROXY and HTTP_PROXY to http://HOST:PORT, or unset them",
+        reference="bad-proxy",
+    )
+
+
+def bad_token() -> ConfigError:
+    """The token can't even be sent: headers are ASCII."""
+    return ConfigError(
+        "the Hub's token has a character that no token has",
+        hint="tokens are hf_ and letters and digits: look at HF_TOKEN, or run `hf auth login` anew",
+        reference="bad-token",
+    )
+
+
 def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: bool) -> QvqError:
     """Put an exception of huggingface_hub, httpx or the sockets below them into our words.
 
@@ -68,7 +92,7 @@ def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: b
         )
     if isinstance(error, HfHubHTTPError):
         return _of_answer(error, where, endpoint)
-    if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
+    if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL | ValueError):
         return ConfigError(
             f"{endpoint} is not the address of a Hub",
             hint="set HF_ENDPOINT to https://…, or unset it",
@@ -80,7 +104,9 @@ def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: b
             hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
             reference="proxy-failed",
         )
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, FileNotFoundError) or (
+        isinstance(error, OSError) and error.filename is not None
+    ):
         return _of_file(error)
     if has_begun:
         return TransferError(f"the connection to {where} broke off: {_words(error)}", hint=AGAIN)
@@ -89,8 +115,10 @@ def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: b
 
 def _of_file(error: OSError) -> ConfigError:
     """A file that the libraries wanted on the way, such as the token: nothing of the network's."""
+    # Python's SSL names no file.
+    name = error.filename or os.environ.get("SSL_CERT_FILE") or "a file of certificates"
     return ConfigError(
-        f"{error.filename} can't be read: {error.strerror or error}",
+        f"{name} can't be read: {error.strerror or error}",
         hint="the Hub's token is looked for in HF_HOME, certificates in SSL_CERT_FILE: set them to "
         "what you may read, or unset them",
         reference="unreadable-setting",
@@ -116,7 +144,8 @@ def _of_connection(error: Exception, endpoint: str) -> UnreachableError:
 
 def _is_certificate(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, ssl.SSLError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        is_ours = isinstance(error, ssl.SSLCertVerificationError)
+        if is_ours or "CERTIFICATE_VERIFY_FAILED" in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -209,9 +238,10 @@ def _later(error: HfHubHTTPError, code: int) -> BusyError:
     wait_s = int(said) if said.isdigit() else None
     when = "in a few minutes" if wait_s is None else f"in {max(wait_s, 1)} s"
     if code == 429:
+        more = f"; with a token the limit is higher: {_LOGIN}" if get_token() is None else ""
         return BusyError(
             "the Hub has had too many requests from here (429)",
-            hint=f"run it again {when}; with a token the limit is higher: {_LOGIN}",
+            hint=f"run it again {when}{more}",
             reference="rate-limited",
             wait_s=wait_s,
         )

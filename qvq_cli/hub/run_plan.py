@@ -27,7 +27,9 @@ from qvq_cli.sizes import size
 
 _Q8_0_BLOCK = 32
 _TYPICAL_QUESTION_TOKENS = 256
-_TYPICAL_ANSWER_TOKENS = 576  # solve's --max-answer and what asks for the answer
+ASKING_TOKENS = 64
+"""KV cells for what asks for the answer, with some to spare."""
+_TYPICAL_ANSWER_TOKENS = 512 + ASKING_TOKENS  # solve's --max-answer
 _NO_LAYERS = Offload(0, vision_on_gpu=False)
 
 

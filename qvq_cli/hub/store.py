@@ -288,10 +288,12 @@ def _mmprojs(cached: Mapping[str, Path]) -> list[Path]:
 
 
 def _not_installed(entry: CatalogEntry, quant: str) -> UnavailableError:
-    n_bytes = entry.about_bytes(quant or entry.default_quant)
+    n_bytes = entry.download_bytes(quant or entry.default_quant)
+    # Without a quant, a pull takes the best that fits, which needn't be the default.
+    which = "" if quant else f" as {entry.default_quant}"
     return UnavailableError(
         f"{entry.title}{' ' if quant else ''}{quant} is not on this machine"
-        + ("" if n_bytes is None else f" ({size(n_bytes)} to download)"),
+        + ("" if n_bytes is None else f" ({size(n_bytes)} to download{which})"),
         hint=f"qvq pull {entry.name}" + (f" --quant {quant}" if quant else ""),
         reference=NOT_INSTALLED,
     )

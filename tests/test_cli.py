@@ -306,6 +306,14 @@ def test_a_model_that_does_not_fit(
     assert solve(str(TABLE), QUESTION, "--force") == 0
 
 
+def test_the_model_being_loaded_does_not_count_as_memory_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = iter([8_000_000_000, 1_000_000])
+    monkeypatch.setattr("qvq_cli.cli.planning.free_memory", lambda: next(free))
+    assert solve(str(TABLE), QUESTION) == 0
+
+
 def test_a_broken_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "config" / "qvq"
     folder.mkdir(parents=True)

@@ -49,20 +49,24 @@ def make_demand(
     )
 
 
-def make_plan(
-    options: SolveOptions,
-    choice: ModelChoice,
-    demand: Demand,
-    devices: Sequence[Device],
-    draft: Draft | None = None,
-) -> RunPlan:
-    """Raises: UsageError: --kv-type or --n-gpu-layers is none."""
+def look_at_memory(devices: Sequence[Device]) -> Machine:
+    """What there is to run on, before anything of this run takes its part."""
     # On a Mac the GPU's memory is the computer's own: counting both would count it twice.
-    machine = Machine(
+    return Machine(
         free_memory(),
         tuple(device for device in devices if device.is_gpu),
         is_unified=sys.platform == "darwin",
     )
+
+
+def make_plan(
+    options: SolveOptions,
+    choice: ModelChoice,
+    demand: Demand,
+    machine: Machine,
+    draft: Draft | None = None,
+) -> RunPlan:
+    """Raises: UsageError: --kv-type or --n-gpu-layers is none."""
     wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
     if draft is not None:
         machine = beside_draft(draft, demand, machine, wishes)

@@ -19,12 +19,12 @@ from qvq_cli.cli.settings import SolveOptions
 from qvq_cli.cli.wishes import wanted_draft
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.process import WorkerEngine
-from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
+from qvq_cli.engine.protocol import CacheSpec, LoadSpec
 from qvq_cli.errors import ExitCode
 from qvq_cli.hub.advice import require_fit
 from qvq_cli.hub.draft import Draft, find_draft
 from qvq_cli.hub.offload import ALL_LAYERS
-from qvq_cli.hub.run_plan import RunPlan
+from qvq_cli.hub.run_plan import Machine, RunPlan
 from qvq_cli.hub.store import ModelChoice, resolve_model
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
@@ -85,8 +85,8 @@ def run(
         policy = settings.make_policy(options, choice)
         limits = settings.image_limits(options, choice.profile.limits)
         dialect = settings.choose_dialect(options, choice)
-        devices = engine.devices()
-        _load_ahead(engine, options, choice, inputs, limits, policy, devices, draft)
+        machine = planning.look_at_memory(engine.devices())
+        _load_ahead(engine, options, choice, inputs, limits, policy, machine, draft)
         # What the worker's loading gives the time for.
         from qvq_cli.reasoning.solver import About, Problem, Solver
 
@@ -94,7 +94,7 @@ def run(
         image_tokens = tuple(picture.image_tokens for picture in pictures)
         policy = settings.add_looks(policy, options, dialect, image_tokens)
         demand = planning.make_demand(options, choice, inputs, image_tokens, policy)
-        plan = planning.make_plan(options, choice, demand, devices, draft)
+        plan = planning.make_plan(options, choice, demand, machine, draft)
         if not options.force:
             require_fit(plan, choice.name, choice.entry)
             policy = planning.fitted_policy(policy, plan)
@@ -150,7 +150,7 @@ def _load_ahead(
     inputs: Inputs,
     limits: ImageLimits,
     policy: Policy,
-    devices: Sequence[Device],
+    machine: Machine,
     draft: Draft | None,
 ) -> None:
     """Begin to load the model where all of it will lie in one place, whatever the pictures are.
@@ -161,9 +161,8 @@ def _load_ahead(
         return  # what looks take is known with the pictures
     largest = (limits.image_tokens_max,) * len(inputs.pictures)
     demand = planning.make_demand(options, choice, inputs, largest, policy)
-    plan = planning.make_plan(options, choice, demand, devices, draft)
-    has_gpu = any(device.is_gpu for device in devices)
-    if plan.fits and (not has_gpu or plan.offload.n_gpu_layers == ALL_LAYERS):
+    plan = planning.make_plan(options, choice, demand, machine, draft)
+    if plan.fits and (not machine.gpus or plan.offload.n_gpu_layers == ALL_LAYERS):
         engine.load_ahead(_load_spec(options, choice, plan, draft))
 
 

@@ -272,7 +272,8 @@ class LlamaEngine:
             raise PromptError(
                 f"the question and its pictures take {n_prompt} tokens and an answer needs "
                 f"{reserve.n_min}, but this model was trained for {n_ctx_train} in all",
-                hint="use fewer pictures, a smaller --image-tokens-max or a shorter question",
+                hint="use fewer or smaller pictures (--image-tokens-max, --image-tokens-min), a "
+                "shorter question or a smaller --max-answer",
             )
         n_ctx = min(n_prompt + reserve.n_max, n_ctx_train)
         n_chains = reserve.n_chains

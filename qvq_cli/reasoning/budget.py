@@ -71,7 +71,7 @@ def parse_thinking_budget(text: str) -> ThinkingBudget:
     match = _DURATION.fullmatch(word) if word else None
     if match is None:
         raise UsageError(
-            f"--max-thinking {text!r} is neither a number of tokens nor a time",
+            f"--max-thinking {text!r} is neither a number of tokens (0 to 999999999) nor a time",
             hint="give tokens (2048, 2k), a time (90s, 5m, 1h30m), 0 to answer at once, or none",
             reference="bad-thinking-budget",
         )

@@ -4,6 +4,7 @@ Two OpenMP programs on two cores slow each other down a hundredfold, so every en
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,14 @@ DATA = Path(__file__).parent / "data"
 TABLE = DATA / "published-0.png"
 QUESTION = "Given h(x) = f(x) * g(x), find h'(2)."
 NANO = models_dir() / "nano"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_end_programs() -> None:
+    """Where the tests run under nohup or in the background, what they start would ignore these."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -76,6 +76,15 @@ def test_several_pictures(capfd: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capfd.readouterr().out)["usage"]["image_tokens"] == 300
 
 
+def test_only_the_first_page_of_a_scan(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = Image.open(TABLE).convert("RGB")
+    page.save(tmp_path / "scan.tiff", save_all=True, append_images=[page])
+    assert solve(str(tmp_path / "scan.tiff"), QUESTION) == 0
+    out, err = capfd.readouterr()
+    assert out == "-29\n"
+    assert "scan.tiff has 2 frames or pages, of which the model sees the first" in err
+
+
 def test_the_picture_from_stdin(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,7 +231,10 @@ def test_a_given_model_and_its_sibling(tmp_path: Path, capfd: pytest.CaptureFixt
         ([str(TABLE), "why?", "--model", str(TABLE)], 65, "GGUF"),
         ([str(TABLE), "why?", "--device", "CUDA7"], 69, "CUDA7"),
         ([str(TABLE), "why?", "--temperature", "-1"], 2, "--temperature"),
-        ([str(TABLE), "why?", "--frobnicate"], 2, "--frobnicate"),
+        ([str(TABLE), "why?", "--frobnicate"], 2, "qvq solve --help"),
+        ([str(TABLE), "-3x + 2 = 8: find x"], 2, "goes after --: qvq solve"),
+        ([str(TABLE), "-a + 2 = 8: find a"], 2, "goes after --: qvq solve"),
+        ([str(TABLE), "--x+2=8"], 2, "goes after --: qvq solve"),
         ([str(TABLE), "why " * 30_000], 65, "trained for 4096"),
     ],
 )
@@ -241,6 +253,11 @@ def test_errors(
     assert "Traceback" not in err
     if arguments:
         assert out == ""
+
+
+def test_a_picture_in_place_of_a_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagram.png", "why?"]) == ExitCode.USAGE
+    assert "hint: qvq solve diagram.png 'why?'" in capfd.readouterr().err
 
 
 def test_an_error_as_json(capfd: pytest.CaptureFixture[str]) -> None:
@@ -287,6 +304,14 @@ def test_a_model_that_does_not_fit(
     assert out == ""
     assert "--force" in err
     assert solve(str(TABLE), QUESTION, "--force") == 0
+
+
+def test_the_model_being_loaded_does_not_count_as_memory_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = iter([8_000_000_000, 1_000_000])
+    monkeypatch.setattr("qvq_cli.cli.planning.free_memory", lambda: next(free))
+    assert solve(str(TABLE), QUESTION) == 0
 
 
 def test_a_broken_config_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -160,6 +160,73 @@ def test_a_file_that_is_no_model(worker: WorkerEngine) -> None:
         worker.load(spec, no_progress)
 
 
+# loading ahead
+
+
+def test_a_model_loaded_ahead_is_not_loaded_again(nano_spec: LoadSpec) -> None:
+    engine = LlamaEngine()
+    ahead: list[float] = []
+    engine.load_ahead(nano_spec, lambda _stage, share: ahead.append(share))
+    assert ahead
+    same = dataclasses.replace(nano_spec, n_threads=2, kv_type="q8_0")
+    info = engine.load(same, lambda *_: pytest.fail("it was loaded again"))
+    assert info.load_s > 0
+    engine.close()
+
+
+def test_what_was_loaded_ahead_for_nothing(
+    nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...], in_process: LlamaEngine
+) -> None:
+    """A load that reads the model another way does so, and says the same."""
+    in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    engine = LlamaEngine()
+    other = dataclasses.replace(nano_spec, repack=not nano_spec.repack)
+    engine.load_ahead(other, no_progress)
+    shares: list[float] = []
+    engine.load(nano_spec, lambda _stage, share: shares.append(share))
+    assert shares
+    engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    assert take(engine, 20) == take(in_process, 20)
+    engine.load_ahead(nano_spec, no_progress)
+    engine.close()
+
+
+def test_a_worker_that_loads_ahead_says_the_same(
+    nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...], in_process: LlamaEngine
+) -> None:
+    in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = refuse_notice
+    with closing(engine):
+        engine.load_ahead(nano_spec)
+        engine.load(nano_spec, no_progress)
+        engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
+        assert take(engine, 20) == take(in_process, 20)
+
+
+def test_loading_ahead_leaves_errors_to_the_load() -> None:
+    spec = LoadSpec(__file__, __file__, n_threads=1)
+    with closing(WorkerEngine(verbose=False)) as engine:
+        engine.load_ahead(spec)
+        with pytest.raises(GgufError, match=r"test_engine\.py"):
+            engine.load(spec, no_progress)
+
+
+def test_a_crash_while_loading_ahead_is_tried_again(
+    nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    notices: list[str] = []
+    engine = WorkerEngine(verbose=False)
+    engine.on_notice = lambda ref, _message: notices.append(ref)
+    with closing(engine):
+        engine.load_ahead(nano_spec)
+        os.kill(engine.pid, signal.SIGSEGV)
+        engine.load(nano_spec, no_progress)
+        engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
+        assert len(take(engine, 5)) == 5
+    assert notices == ["engine-restarted"]
+
+
 # the death of the worker
 
 
@@ -235,6 +302,26 @@ def test_death_while_decoding(worker: WorkerEngine, table_prompt: tuple[PromptPa
                 os.kill(worker.pid, signal.SIGABRT)
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system can't tell")
+def test_a_stopped_worker_is_told_and_waited_for(
+    worker: WorkerEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    notices: list[str] = []
+
+    def go_on(reference: str, message: str) -> None:
+        notices.append(reference)
+        assert f"kill -CONT {worker.pid}" in message
+        os.kill(worker.pid, signal.SIGCONT)
+
+    worker.on_notice = go_on
+    worker.prefill(table_prompt, ROOM, Sampling(), no_progress)
+    for n_said, _ in enumerate(worker.decode(800)):
+        if n_said in (3, 100):
+            os.kill(worker.pid, signal.SIGSTOP)
+    assert set(notices) == {"engine-stopped"}
+    assert n_said > 200
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -282,6 +369,8 @@ def test_what_a_death_means() -> None:
     assert not isinstance(explain_death(-11, [], was_oom=True), DoesNotFitError)
     assert not isinstance(explain_death(1, ["bye"], was_oom=True), DoesNotFitError)
     assert "code 3: bye" in explain_death(3, ["bye"], was_oom=False).message
+    assert "by SIGSEGV" in explain_death(-11, [], was_oom=False).message
+    assert "by signal 40" in explain_death(-40, [], was_oom=False).message, "has no name"
 
 
 def test_a_death_in_the_middle_keeps_the_exit_code_of_its_cause(

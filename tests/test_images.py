@@ -215,6 +215,21 @@ def test_a_page_of_what_is_no_pdf(tmp_path: Path) -> None:
     assert caught.value.hint == f"leave the page off: {path}"
 
 
+@pytest.mark.parametrize("pillow_name", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_frames_behind_the_first_are_counted(pillow_name: str) -> None:
+    frames = [Image.new("RGB", (60, 60), colour) for colour in ("red", "lime", "blue")]
+    data = encoded(frames[0], pillow_name, save_all=True, append_images=frames[1:])
+    picture = load(data)
+    assert picture.n_frames == 3
+    assert difference(seen(picture), Image.new("RGB", seen(picture).size, "red")) < 2
+    assert load(encoded(frames[0], pillow_name)).n_frames == 1
+
+
+def test_what_a_phone_adds_to_a_photo_is_no_frame() -> None:
+    photo, depth = Image.new("RGB", (60, 60), "red"), Image.new("RGB", (20, 20), "grey")
+    assert load(encoded(photo, "MPO", save_all=True, append_images=[depth])).n_frames == 1
+
+
 @pytest.mark.parametrize(("colour", "is_blank"), [("white", True), ("black", False)])
 def test_a_drawing_that_vanishes_is_noticed(colour: str, is_blank: bool) -> None:
     """White ink on a transparent background is white on white."""

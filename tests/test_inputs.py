@@ -55,6 +55,23 @@ def test_the_file_of_a_question_goes_last() -> None:
     error = refused("a.png", "@q.txt", "photo")
     assert error.message == "@q.txt reads the question from a file, and the question goes last"
     assert error.hint == "qvq solve PICTURE... @q.txt"
+    assert refused("@a.png", "why").hint == "a picture is given without the @: a.png"
+
+
+def test_a_source_without_a_question(folder: Path) -> None:
+    (folder / "empty.txt").write_text(" \n")
+    assert refused("a.png", "@empty.txt").message.endswith(": the file empty.txt is empty")
+    with pytest.raises(UsageError, match=r"about a\.png: standard input is empty"):
+        read("a.png", "-", stdin=b"\n")
+    with pytest.raises(UsageError, match=r"about a\.png: standard input is empty"):
+        read("a.png", stdin=b"\n")
+
+
+def test_a_question_without_a_picture() -> None:
+    assert "|" not in (refused("why?").hint or "")
+    with pytest.raises(UsageError) as caught:
+        read("why?", stdin=b"picture")
+    assert "cat diagram.png | qvq solve - " in (caught.value.hint or "")
 
 
 def test_a_picture_for_a_question() -> None:

@@ -14,7 +14,6 @@ from conftest import QUESTION
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, Piece, PromptPart, Sampling
 from qvq_cli.reasoning.budget import ThinkingBudget
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     Event,
@@ -27,6 +26,7 @@ from qvq_cli.reasoning.events import (
 )
 from qvq_cli.reasoning.language import Language
 from qvq_cli.reasoning.look_again import LookAgain, Looking
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.sentences import is_inside_math
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect

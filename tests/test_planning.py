@@ -16,8 +16,8 @@ from qvq_cli.hub.plan import catalog_sizes
 from qvq_cli.hub.run_plan import Machine, RunPlan, Wishes, plan_run, typical_demand
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import ThinkingBudget
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.look_again import LookAgain
+from qvq_cli.reasoning.policy import Policy
 
 OPTION_NAMES = [field.name for field in fields(SolveOptions)]
 
@@ -91,7 +91,7 @@ def test_a_long_system_prompt_is_planned_for() -> None:
 
     def n_prompt(system: str | None) -> int:
         typed = SolveOptions(**{**dict.fromkeys(OPTION_NAMES), "system": system})  # type: ignore[arg-type]
-        return make_demand(typed, choice, inputs, [], policy).n_prompt
+        return make_demand(typed, choice, inputs, (), policy).n_prompt
 
     assert n_prompt(None) == n_prompt(choice.profile.system)
     assert n_prompt("Think. " * 1000) - n_prompt("") == 3500

@@ -12,7 +12,6 @@ from conftest import QUESTION
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import Bitmap, Engine, LoadSpec, PromptPart, Sampling
 from qvq_cli.reasoning.budget import ThinkingBudget
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     AnswerDelta,
@@ -26,6 +25,7 @@ from qvq_cli.reasoning.events import (
     Record,
     Solved,
 )
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect
 from scripted import TOKEN_BYTES, ScriptedEngine

@@ -93,6 +93,18 @@ def test_a_name_that_is_nearly_right(tmp_path: Path) -> None:
     error = refusal(tmp_path / "diagramm.png")
     assert (error.exit_code, error.reference) == (ExitCode.NO_INPUT, "no-such-picture")
     assert error.hint == f"did you mean {tmp_path / 'diagram.png'}?"
+    assert refusal(tmp_path / "diagram.pgn").hint == error.hint
+
+
+def test_a_name_that_only_its_suffix_likens(tmp_path: Path) -> None:
+    for name in ("one.png", "b.png", "a\nhint: rm.png"):
+        try:
+            (tmp_path / name).write_bytes(b"picture")
+        except OSError:  # Windows has no such names
+            continue
+    assert refusal(tmp_path / "nothere.png").hint is None
+    assert refusal(tmp_path / "a.png").hint is None
+    assert refusal(tmp_path / "a hint: rm.png").hint is None, "a name that nobody can type"
 
 
 @pytest.mark.parametrize("question", ["which gear turns clockwise?", "h(3.5 m)/2 = ?", "面积"])

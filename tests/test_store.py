@@ -1,6 +1,7 @@
 """Which model a run gets: the order of the places it is named in, and the ways to name one."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -136,12 +137,31 @@ def test_the_option_mmproj_wins_over_the_sibling(folder: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder(folder: Path) -> None:
-    for missing in (folder / "none.gguf", "sub/none", "x.gguf"):
-        with pytest.raises(InputNotFoundError, match="there is no file"):
+    for missing in (folder / "other.gguf", "sub/none", "x.gguf"):
+        with pytest.raises(InputNotFoundError, match="there is no file") as caught:
             resolve(str(missing))
+        assert "qvq models" in (caught.value.hint or "")
+    with pytest.raises(InputNotFoundError, match="there is no file") as caught:
+        resolve(str(folder / "onw.gguf"))
+    assert caught.value.hint == f"did you mean {folder / 'own.gguf'}?"
     with pytest.raises(InputNotFoundError, match="is a folder") as caught:
         resolve(str(folder))
     assert caught.value.hint == f'give the model in it: "{folder / "own.gguf"}"'
+    (folder / "empty").mkdir()
+    with pytest.raises(InputNotFoundError, match="a folder without a GGUF model") as caught:
+        resolve(str(folder / "empty"))
+    assert "qvq models" in (caught.value.hint or "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_name_in_a_folder_that_has_been_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InputNotFoundError, match="there is no file"):
+        resolve("x.gguf")
 
 
 # names

@@ -133,6 +133,18 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         assert caught.value.exit_code == ExitCode.CANNOT_WRITE
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_current_folder_that_has_been_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(CannotWriteError, match="the current folder is gone"):
+        check_save_path(Path("run.md"))
+    check_save_path(tmp_path / "run.md")
+
+
 @pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() == 0, reason="permissions don't bind root or Windows"
 )

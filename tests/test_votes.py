@@ -18,7 +18,6 @@ from qvq_cli.errors import EngineDiedError
 from qvq_cli.reasoning.answer_key import answer_key
 from qvq_cli.reasoning.ballot import Ballot
 from qvq_cli.reasoning.budget import ThinkingBudget
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     Answer,
@@ -34,6 +33,7 @@ from qvq_cli.reasoning.events import (
     Voted,
     Votes,
 )
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.json import result_object

@@ -55,7 +55,9 @@ def read_inputs(arguments: Sequence[str], stdin: BinaryIO, *, stdin_is_terminal:
         pictures, last = [*arguments], "" if stdin_is_terminal else "-"
     elif not pictures and not is_stdin(last):
         raise UsageError(
-            f"there is a question but no picture: {last!r}", hint=EXAMPLE, reference="no-picture"
+            f"there is a question but no picture: {last!r}",
+            hint=EXAMPLE if stdin_is_terminal else f"{EXAMPLE}; {PIPED_PICTURE_HINT}",
+            reference="no-picture",
         )
     elif not pictures or last.startswith("-#"):
         # `qvq solve -`: the picture is piped in, so nothing is left to ask.
@@ -71,7 +73,7 @@ def read_inputs(arguments: Sequence[str], stdin: BinaryIO, *, stdin_is_terminal:
         )
     question = _read_question(last, stdin).strip()
     if not question:
-        raise _no_question(pictures)
+        raise _no_question(pictures, last)
     return Inputs(tuple(pictures), question)
 
 
@@ -134,13 +136,18 @@ def _check_pictures(pictures: Sequence[str]) -> None:
         if is_at_file and _exists(typed[1:]):
             raise UsageError(
                 f"{typed} reads the question from a file, and the question goes last",
-                hint=f"qvq solve PICTURE... {typed}",
+                hint=f"a picture is given without the @: {typed[1:]}"
+                if _has_picture_suffix(typed)
+                else f"qvq solve PICTURE... {typed}",
                 reference="question-not-last",
             )
 
 
-def _no_question(pictures: Sequence[str]) -> UsageError:
-    """Say why what may have been meant as the question was taken for a picture."""
+def _no_question(pictures: Sequence[str], source: str = "") -> UsageError:
+    """Say why what may have been meant as the question was taken for a picture.
+
+    Args: source: where the question was to come from, if not from what was typed.
+    """
     last = pictures[-1]
     message = f"there is no question about {', '.join(pictures)}"
     hint = EXAMPLE
@@ -153,6 +160,10 @@ def _no_question(pictures: Sequence[str]) -> UsageError:
                 f"@{last} reads the question from that file; if it is the question itself: "
                 f"echo {shlex.quote(last)} | qvq solve {shlex.join(pictures[:-1])} -"
             )
+    elif source == "-":
+        message += ": standard input is empty"
+    elif source.startswith("@"):
+        message += f": the file {source[1:]} is empty"
     return UsageError(message, hint=hint, reference="no-question")
 
 

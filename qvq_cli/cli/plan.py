@@ -29,7 +29,7 @@ from qvq_cli.hub.run_plan import (
 )
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import parse_thinking_budget
-from qvq_cli.reasoning.chain import Policy
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.sizes import size
 from qvq_cli.ui.report import Cell, Column, Fact, Facts, Report, Sentence, Table, Tone
 

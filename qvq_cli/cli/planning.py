@@ -7,14 +7,13 @@ from dataclasses import replace
 from qvq_cli.cli.inputs import Inputs
 from qvq_cli.cli.settings import SolveOptions, needs_chance, system_prompt
 from qvq_cli.cli.wishes import make_wishes
-from qvq_cli.engine.images import Picture
 from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
 from qvq_cli.hub.draft import Draft, place_draft
 from qvq_cli.hub.memory import cpu_has_amx, free_memory, logical_cpus, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
 from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, Wishes, chosen, draft_words, plan_run
 from qvq_cli.hub.store import ModelChoice
-from qvq_cli.reasoning.chain import Policy
+from qvq_cli.reasoning.policy import Policy
 
 TINY_MODEL_BYTES = 100_000_000
 """Below this a token is less work than the threads' waiting for each other.
@@ -30,11 +29,10 @@ def make_demand(
     options: SolveOptions,
     choice: ModelChoice,
     inputs: Inputs,
-    pictures: Sequence[Picture],
+    image_tokens: tuple[int, ...],
     policy: Policy,
 ) -> Demand:
     """KV cells of this run. Tokens of thinking that were typed are not for a plan to cut."""
-    image_tokens = tuple(picture.image_tokens for picture in pictures)
     system = system_prompt(options, choice)
     n_text = (len(inputs.question.encode()) + len(system.encode())) // 2 + 64
     n_answer, n_thinking = policy.reserve.n_min, policy.n_thinking
@@ -51,20 +49,24 @@ def make_demand(
     )
 
 
-def make_plan(
-    options: SolveOptions,
-    choice: ModelChoice,
-    demand: Demand,
-    devices: Sequence[Device],
-    draft: Draft | None = None,
-) -> RunPlan:
-    """Raises: UsageError: --kv-type or --n-gpu-layers is none."""
+def look_at_memory(devices: Sequence[Device]) -> Machine:
+    """What there is to run on, before anything of this run takes its part."""
     # On a Mac the GPU's memory is the computer's own: counting both would count it twice.
-    machine = Machine(
+    return Machine(
         free_memory(),
         tuple(device for device in devices if device.is_gpu),
         is_unified=sys.platform == "darwin",
     )
+
+
+def make_plan(
+    options: SolveOptions,
+    choice: ModelChoice,
+    demand: Demand,
+    machine: Machine,
+    draft: Draft | None = None,
+) -> RunPlan:
+    """Raises: UsageError: --kv-type or --n-gpu-layers is none."""
     wishes = make_wishes(options.kv_type, options.n_gpu_layers, options.device)
     if draft is not None:
         machine = beside_draft(draft, demand, machine, wishes)

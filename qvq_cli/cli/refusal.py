@@ -5,16 +5,25 @@ blames the option in any case. Here a value that nobody typed becomes a ConfigEr
 variable or the file, and anything else an error of the shape that all others have.
 """
 
+import re
+import shlex
 from collections.abc import Callable
 from typing import Any, cast
 
 import typer
 
+from qvq_cli.cli.inputs import looks_like_picture
 from qvq_cli.cli.session import Session
 from qvq_cli.errors import ConfigError, QvqError, UsageError
 
 TyperRefusal = cast(type[Exception], typer.BadParameter.__base__)
 """Whatever Typer finds wrong with a command line; Typer exports only this leaf of its tree."""
+
+DASH_HINT = (
+    "a question or a file that begins with - goes after --: "
+    'qvq solve diagram.png -- "-x + 2 = 0: find x"'
+)
+_OPTION = re.compile(r"--?[A-Za-z][A-Za-z-]*(=.*)?", re.S)
 
 Callback = Callable[[typer.Context, typer.CallbackParam, str | None], str | None]
 
@@ -48,7 +57,27 @@ def explain(refusal: Exception) -> QvqError | None:
             return elsewhere
     words = str(found.format_message()).rstrip(".")
     hint = f"{ctx.command_path} --help" if ctx is not None else None
+    if ctx is not None and _is_about_an_argument(refusal, ctx):
+        hint = DASH_HINT
+    elif ctx is not None and _is_missing_solve(ctx):
+        hint = f"qvq solve {shlex.join(ctx.obj.argv)}"
     return UsageError(words[:1].lower() + words[1:], hint=hint)
+
+
+def _is_about_an_argument(refusal: Exception, ctx: typer.Context) -> bool:
+    """Whether what Typer took for an option is a question or a file that begins with a dash."""
+    option = getattr(refusal, "option_name", None)
+    if option is None or ctx.info_name != "solve":
+        return False
+    session: Session = ctx.obj
+    meant = (each for each in session.argv if each.startswith("-") and option[1:] in each)
+    return any(_OPTION.fullmatch(each) is None or looks_like_picture(each) for each in meant)
+
+
+def _is_missing_solve(ctx: typer.Context) -> bool:
+    """Whether the first word is a picture where a command should be."""
+    session: Session = ctx.obj
+    return ctx.parent is None and bool(session.argv) and looks_like_picture(session.argv[0])
 
 
 def _elsewhere(

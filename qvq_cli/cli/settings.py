@@ -16,8 +16,8 @@ from qvq_cli.engine.protocol import Sampling
 from qvq_cli.errors import UsageError
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.look_again import LookAgain
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions

@@ -15,9 +15,9 @@ from qvq_cli.hub.plan import sizes_of
 from qvq_cli.hub.run_plan import plan_run, typical_demand
 from qvq_cli.hub.store import resolve_model
 from qvq_cli.reasoning.budget import ThinkingBudget
-from qvq_cli.reasoning.chain import Policy
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import ModelUsed, Record
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.solver import About, Problem, Solver
 from qvq_cli.reasoning.transcript import Dialect
 

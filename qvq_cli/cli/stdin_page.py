@@ -18,6 +18,6 @@ class TakesStdinPages(TyperCommand):
         for name, value in ctx.params.items():
             if isinstance(value, str):
                 ctx.params[name] = value.removeprefix(_GUARD)
-            elif isinstance(value, list):
+            elif isinstance(value, list | tuple):
                 ctx.params[name] = [each.removeprefix(_GUARD) for each in value]
         return rest

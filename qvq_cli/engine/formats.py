@@ -16,23 +16,28 @@ SNIFF_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class PictureFormat:
-    """pillow_name: what Pillow calls it; plugin: the module that teaches Pillow to read it."""
+    """pillow_name: what Pillow calls it; plugin: the module that teaches Pillow to read it.
+
+    has_frames: several frames or pages in one file are meant to be seen. In a JPEG or HEIC they are
+    what phones add to a photo: a depth map, a thumbnail.
+    """
 
     pillow_name: str
     mime: str
     plugin: str
     is_web: bool = True
+    has_frames: bool = False
 
 
 PDF_MIME = "application/pdf"
 
-PNG = PictureFormat("PNG", "image/png", "PIL.PngImagePlugin")
+PNG = PictureFormat("PNG", "image/png", "PIL.PngImagePlugin", has_frames=True)
 JPEG = PictureFormat("JPEG", "image/jpeg", "PIL.JpegImagePlugin")
-GIF = PictureFormat("GIF", "image/gif", "PIL.GifImagePlugin")
-WEBP = PictureFormat("WEBP", "image/webp", "PIL.WebPImagePlugin")
-AVIF = PictureFormat("AVIF", "image/avif", "PIL.AvifImagePlugin")
+GIF = PictureFormat("GIF", "image/gif", "PIL.GifImagePlugin", has_frames=True)
+WEBP = PictureFormat("WEBP", "image/webp", "PIL.WebPImagePlugin", has_frames=True)
+AVIF = PictureFormat("AVIF", "image/avif", "PIL.AvifImagePlugin", has_frames=True)
 BMP = PictureFormat("BMP", "image/bmp", "PIL.BmpImagePlugin")
-TIFF = PictureFormat("TIFF", "image/tiff", "PIL.TiffImagePlugin", is_web=False)
+TIFF = PictureFormat("TIFF", "image/tiff", "PIL.TiffImagePlugin", is_web=False, has_frames=True)
 PPM = PictureFormat("PPM", "image/x-portable-anymap", "PIL.PpmImagePlugin", is_web=False)
 HEIC = PictureFormat("HEIF", "image/heic", "pillow_heif", is_web=False)
 

@@ -65,7 +65,7 @@ class Picture:
 
     source: what was typed, or the file that was copied; sha256: of `data`, the bytes as they came;
     width_px, height_px: upright and before resizing (of a PDF: the page as it was drawn); page: of
-    a PDF, from 1.
+    a PDF, from 1; n_frames: of an animation or a scan of several pages, whose first is this one.
     """
 
     source: str
@@ -77,6 +77,7 @@ class Picture:
     height_px: int
     grid: PatchGrid
     bitmap: Bitmap
+    n_frames: int = 1
 
     @property
     def image_tokens(self) -> int:
@@ -124,7 +125,7 @@ def embeddable(picture: Picture) -> EmbeddablePicture:
 
 def _prepare(read: SourceBytes, limits: ImageLimits) -> Picture:
     if is_pdf(read.data):
-        mime, page = PDF_MIME, read.page or 1
+        mime, page, n_frames = PDF_MIME, read.page or 1, 1
         image = _draw_page(read, limits)
     else:
         picture_format = sniff_format(read.data, read.name)
@@ -136,6 +137,7 @@ def _prepare(read: SourceBytes, limits: ImageLimits) -> Picture:
             )
         mime, page = picture_format.mime, None
         image = _decode(read, picture_format)
+        n_frames = _count_frames(read.data, picture_format) if picture_format.has_frames else 1
     width_px, height_px = image.size
     grid = image_grid(width_px, height_px, limits)
     return Picture(
@@ -148,6 +150,7 @@ def _prepare(read: SourceBytes, limits: ImageLimits) -> Picture:
         height_px=height_px,
         grid=grid,
         bitmap=_fit(image, grid, limits),
+        n_frames=n_frames,
     )
 
 
@@ -183,6 +186,23 @@ def _decode(read: SourceBytes, picture_format: PictureFormat) -> "Image.Image":
             image.load()
         image = _turn_upright(image)
         return _to_rgb(image, read.name)
+
+
+def _count_frames(data: bytes, picture_format: PictureFormat) -> int:
+    """How many frames or pages there are; 1 where damage behind the first hides it.
+
+    On a copy of its own: to count, Pillow goes through the file, and the frame that it had decoded
+    is gone.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=[picture_format.pillow_name])
+            return int(getattr(image, "n_frames", 1))
+    except _DECODER_ERRORS:
+        return 1
 
 
 def _import_decoder(picture_format: PictureFormat, source: str) -> None:

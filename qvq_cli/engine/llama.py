@@ -10,7 +10,6 @@ It crashes when llama.cpp does. `process.WorkerEngine` runs it in a process of i
 
 import ctypes
 import mmap
-import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -25,9 +24,8 @@ from qvq_cli.engine.llama_library import (
     LlamaLog,
     build_stamp,
     import_llama_cpp,
-    load_error,
-    progress_callback,
 )
+from qvq_cli.engine.loading import FileSizes, Loader
 from qvq_cli.engine.prefill_cache import PrefillCache, SavedPrompt
 from qvq_cli.engine.protocol import (
     N_BATCH,
@@ -78,9 +76,9 @@ class LlamaEngine:
     def __init__(self, *, verbose: bool = False) -> None:
         self._lib, self._mtmd = import_llama_cpp()
         self._log = LlamaLog(self._lib, self._mtmd, verbose=verbose)
-        self._callbacks: list[Any] = []  # ctypes callbacks live as long as C may call them
         self._lib.llama_backend_init()
         self._backends = Backends(Path(self._lib._base_path))
+        self._loader = Loader(self._lib, self._backends, self._log.last_words)
         self._model: Any = None
         self._ctx: Any = None
         self._sampler: Any = None
@@ -116,70 +114,33 @@ class LlamaEngine:
 
     # load
 
+    def load_ahead(self, spec: LoadSpec, on_progress: OnProgress) -> None:
+        """Load the text model alone; a `load` that would read it the same way finds it there."""
+        self._loader.load_ahead(spec, on_progress)
+
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
+        text = self._loader.load(spec, on_progress)
         started = time.perf_counter()
-        paths = [spec.model_path, spec.mmproj_path, *([spec.draft_path] if spec.draft_path else [])]
-        n_model, n_mmproj, n_draft = [*(Path(path).stat().st_size for path in paths), 0][:3]
-        n_all = max(n_model + n_mmproj + n_draft, 1)
-        self._text_share = (n_model + n_draft) / n_all
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
-        self._model = self._load_model(
-            spec.model_path,
-            spec.n_gpu_layers,
-            spec,
-            lambda share: on_progress("load", share * n_model / n_all),
-        )
+        self._model = text.handle
         self._vision = Vision(self._lib, self._mtmd, self._model, spec, self._log.last_words)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
+        sizes = FileSizes.of(spec)
+        self._text_share = (sizes.model + sizes.draft) / sizes.total
         if spec.draft_path:
-            n_layers = -1 if spec.draft_on_gpu else 0
-            model = self._load_model(
-                spec.draft_path,
-                n_layers,
-                spec,
-                lambda share: on_progress("load", (n_model + share * n_draft) / n_all),
-                is_draft=True,
-            )
-            name = Path(spec.draft_path).name
-            self._draft_model = DraftModel(self._lib, model, self._vocab, name)
-            self._guess_share = n_draft / max(n_model, 1)
+            draft, name = self._loader.load_draft(spec, on_progress), Path(spec.draft_path).name
+            self._draft_model = DraftModel(self._lib, draft, self._vocab, name)
+            self._guess_share = sizes.draft / max(sizes.model, 1)
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
-            load_s=time.perf_counter() - started,
+            load_s=text.load_s + time.perf_counter() - started,
         )
-
-    def _load_model(
-        self,
-        path: str,
-        n_gpu_layers: int,
-        spec: LoadSpec,
-        report: Callable[[float], None],
-        *,
-        is_draft: bool = False,
-    ) -> Any:
-        params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = n_gpu_layers
-        params.use_extra_bufts = spec.repack
-        if spec.repack and n_gpu_layers == 0:
-            # Mapped weights would stay in memory beside their rewritten copies.
-            params.load_mode = self._lib.LLAMA_LOAD_MODE_NONE
-        callback = progress_callback(self._lib.llama_progress_callback, report)
-        self._callbacks.append(callback)
-        params.progress_callback = callback
-        if spec.device is not None:
-            handle = None if spec.device == "none" else self._backends.handle(spec.device)
-            self._device_list = (ctypes.c_void_p * 2)(handle, None)
-            params.devices = ctypes.cast(self._device_list, ctypes.c_void_p)
-        model = self._lib.llama_model_load_from_file(os.fsencode(path), params)
-        if not model:
-            raise load_error(path, self._log.last_words(), is_draft=is_draft)
-        return model
 
     # prefill
 
@@ -612,6 +573,7 @@ class LlamaEngine:
     def close(self) -> None:
         """See Engine.close."""
         self.settle()
+        self._loader.close()
         self._free_context()
         if self._draft_model is not None:
             self._draft_model.close()

@@ -9,7 +9,7 @@ import types
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qvq_cli.engine.protocol import Device
 from qvq_cli.errors import DoesNotFitError, GgufError, UnavailableError
@@ -100,7 +100,12 @@ def load_error(path: str, reason: str, *, is_draft: bool = False) -> GgufError |
 
 
 class LlamaLog:
-    """What llama.cpp and mtmd say: its last warnings kept, or all of it passed on to stderr."""
+    """What llama.cpp and mtmd say: its last warnings kept, or all of it passed on to stderr.
+
+    There is one log in a process: the last that was made gets everything.
+    """
+
+    _in_use: ClassVar[Any] = None  # C goes on calling it when the engine it was made for is gone
 
     def __init__(self, lib: Any, mtmd: Any, *, verbose: bool) -> None:
         self._tail: deque[str] = deque(maxlen=20)
@@ -115,9 +120,10 @@ class LlamaLog:
             if level_now >= _GGML_LOG_WARN:
                 self._tail.append(text.decode("utf-8", "replace"))
 
-        self._callback = lib.llama_log_callback(on_log)
-        lib.llama_log_set(self._callback, None)
-        mtmd.mtmd_helper_log_set(self._callback, None)
+        callback = lib.llama_log_callback(on_log)
+        lib.llama_log_set(callback, None)
+        mtmd.mtmd_helper_log_set(callback, None)
+        LlamaLog._in_use = callback
 
     def last_words(self) -> str:
         """The last errors in one line, the oldest first: the first is usually the cause."""

@@ -46,6 +46,7 @@ from qvq_cli.engine.wire import (
     unpack_rounds,
     write_frame,
 )
+from qvq_cli.engine.worker_output import WorkerOutput
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, QvqError
 
 Item = TypeVar("Item")
@@ -63,7 +64,8 @@ class WorkerEngine:
     Args:
         verbose: let llama.cpp's log through to stderr.
 
-    on_notice, when it is set, is told that a crash was answered by a second try.
+    on_notice, when it is set, is told that a crash was answered by a second try, and that somebody
+    has stopped the worker.
     """
 
     on_notice: OnNotice | None = None
@@ -85,6 +87,16 @@ class WorkerEngine:
     def system_info(self) -> str:
         """See LlamaEngine.system_info."""
         return str(self._call({"op": "system_info"})["text"])
+
+    def load_ahead(self, spec: LoadSpec) -> None:
+        """Have the text model loaded while the caller does something else, and don't wait for it.
+
+        A `load` that reads the model the same way finds it there; it also tells what went wrong.
+        Nothing else may be asked for in between.
+        """
+        with contextlib.suppress(WorkerDied):  # which `load` finds out, and answers
+            self._send({"op": "load_ahead", "spec": dataclasses.asdict(spec)})
+            self._is_loading = True
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
@@ -218,6 +230,8 @@ class WorkerEngine:
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
         )
+        self._is_loading = False  # ahead of `load`, which has yet to read the reply
+        self._output = WorkerOutput(self._process, self._tell_stopped)
         self._oom_kills = count_oom_kills()
         self._reused: list[Path] = []
         self._stderr_tail: deque[str] = deque(maxlen=40)
@@ -267,9 +281,19 @@ class WorkerEngine:
         self._start()
         return spec
 
+    def _tell_stopped(self) -> None:
+        if self.on_notice is not None:
+            self.on_notice(
+                "engine-stopped",
+                f"somebody has stopped llama.cpp's process; kill -CONT {self.pid} lets it go on",
+            )
+
     # frames
 
     def _load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
+        if self._is_loading:
+            self._is_loading = False
+            self._wait(on_progress)
         done = self._attempt({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
         return ModelInfo(**done)
 
@@ -283,6 +307,10 @@ class WorkerEngine:
     ) -> Header:
         """As _call. Raises: WorkerDied: for who can try again."""
         self._send(request, payload)
+        return self._wait(on_progress)
+
+    def _wait(self, on_progress: OnProgress | None) -> Header:
+        """Read up to the "done" of what was asked for. Returns: what came with it."""
         while True:
             header, _ = self._receive()
             re = header.pop("re")
@@ -305,7 +333,7 @@ class WorkerEngine:
             raise self._death() from error
 
     def _receive(self) -> tuple[Header, bytes]:
-        frame = read_frame(cast(BinaryIO, self._process.stdout))
+        frame = read_frame(self._output)
         if frame is None:
             raise self._death()
         if frame[0]["re"] == "error":
@@ -379,7 +407,7 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
             f"llama.cpp gave up: {assertion}", hint=again, reference="engine-abort"
         )
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        name = _signal_name(-returncode)
         if returncode == KILLED:
             again = "somebody killed it; if that was the system, memory was short: " + smaller
         return EngineDiedError(
@@ -391,6 +419,14 @@ def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) ->
         hint=again,
         reference="engine-exited",
     )
+
+
+def _signal_name(number: int) -> str:
+    """`SIGSEGV`; of those without a name, the real-time ones, the number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def count_oom_kills() -> int:

@@ -110,6 +110,13 @@ class LoadSpec:
     draft_path: str | None = None
     draft_on_gpu: bool = False
 
+    def reads_model_like(self, other: "LoadSpec") -> bool:
+        """Whether the text model gets into memory the same way."""
+        return all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("model_path", "n_gpu_layers", "device", "repack")
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Device:

@@ -28,6 +28,7 @@ PIPE_SILENCE_S = 60.0
 
 _CHUNK_BYTES = 2**20
 _NAMES_SEARCHED = 5000
+_NAMES_WEIGHED, _NAMES_SHOWN = 20, 3
 _NAME_SHOWN_CHARS = 80
 _COMMON_SUFFIXES = (".png", ".jpg", ".jpeg", ".pdf")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:image/")
@@ -217,7 +218,12 @@ def _not_found(name: str) -> InputNotFoundError:
     import difflib
 
     folder = Path(name).parent
-    near = difflib.get_close_matches(Path(name).name, _names_in(folder), n=3)
+    near = [
+        each
+        for each in difflib.get_close_matches(Path(name).name, _names_in(folder), n=_NAMES_WEIGHED)
+        # Of short names, `.png` alone is half.
+        if difflib.get_close_matches(Path(name).stem, [Path(each).stem])
+    ][:_NAMES_SHOWN]
     message = f"there is no picture '{shown(name)}'"
     if near:
         hint: str | None = f"did you mean {' or '.join(str(folder / n) for n in near)}?"
@@ -238,10 +244,11 @@ def _question_hint(name: str) -> str | None:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """Names of the files in a folder; none where it can't be listed."""
+    """Names of the files in a folder that can be typed; none where it can't be listed."""
     try:
         with os.scandir(folder) as entries:
-            return [e.name for e in itertools.islice(entries, _NAMES_SEARCHED) if e.is_file()]
+            first = itertools.islice(entries, _NAMES_SEARCHED)
+            return [e.name for e in first if e.name.isprintable() and e.is_file()]
     except (OSError, ValueError):
         return []
 

@@ -4,15 +4,15 @@ A frame is two big-endian uint32 (bytes of header, bytes of payload), a JSON hea
 payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON and not pickle,
 because the other side has been reading files that strangers made.
 
-    to the worker:   devices, system_info, load, prefill, decode, decode_chains, stop, append,
-                     look_again, draft_counts
+    to the worker:   devices, system_info, load_ahead, load, prefill, decode, decode_chains, stop,
+                     append, look_again, draft_counts, time_batch, time_matmul
     from the worker: progress, reusing, done, error, pieces, rounds, end, stopped
 """
 
 import json
 import struct
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from qvq_cli import errors
 from qvq_cli.engine.protocol import (
@@ -42,7 +42,13 @@ def write_frame(stream: BinaryIO, header: Header, payload: bytes = b"") -> None:
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> tuple[Header, bytes] | None:
+class Readable(Protocol):
+    """What frames can be read from."""
+
+    def read(self, n_bytes: int, /) -> bytes: ...
+
+
+def read_frame(stream: Readable) -> tuple[Header, bytes] | None:
     """Read one frame. Returns: None at the end of the stream, also in the middle of a frame."""
     sizes = stream.read(_SIZES.size)
     if len(sizes) < _SIZES.size:

@@ -94,6 +94,9 @@ class Worker:
                 self._send({"re": "done", "devices": devices})
             case "system_info":
                 self._send({"re": "done", "text": self._engine.system_info()})
+            case "load_ahead":
+                self._engine.load_ahead(unpack_spec(request["spec"]), self._progress)
+                self._send({"re": "done"})
             case "load":
                 info = self._engine.load(unpack_spec(request["spec"]), self._progress)
                 self._send({"re": "done", **dataclasses.asdict(info)})

@@ -42,7 +42,9 @@ def describe_foreign(head: bytes, size: int) -> tuple[str, str]:
     if not any(head[:4096]):
         return "all zeros, as a download leaves that only reserved its space", "download it again"
     if head[:8].startswith((b"\x89PNG", b"\xff\xd8\xff", b"%PDF", b"RIFF")):
-        return "a picture or a document", "give pictures before the question, the model to --model"
+        return "a picture or a document", (
+            "pictures go before the question, the model to --model, its mmproj to --mmproj"
+        )
     return "something else", _GET_GGUF
 
 

@@ -28,6 +28,7 @@ from qvq_cli.hub.gguf_header import (
 )
 from qvq_cli.hub.splits import check_parts, part_paths
 
+LIST_MODELS = "qvq models lists what is on this machine"
 _FIRST_READ_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 256 << 20  # the largest header seen, with 262,000 tokens, has 16 MB
 _MOST_NAME_CHARS = 300
@@ -97,11 +98,27 @@ def require_file(path: Path) -> None:
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
-        raise InputNotFoundError(f"there is no file {path}", reference="no-such-model") from None
+        raise InputNotFoundError(
+            f"there is no file {path}", hint=_near(path), reference="no-such-model"
+        ) from None
     except OSError as error:
         raise unreadable(path, error) from error
     if not is_file:
-        raise InputNotFoundError(f"{path} is not a file", reference="no-such-model")
+        raise InputNotFoundError(
+            f"{path} is not a file", hint=LIST_MODELS, reference="no-such-model"
+        )
+
+
+def _near(path: Path) -> str:
+    """What may have been meant: a GGUF there of nearly that name."""
+    import difflib
+
+    try:
+        there = {each.stem: each for each in path.parent.glob("*.gguf")}
+    except (OSError, ValueError):
+        there = {}
+    near = difflib.get_close_matches(path.stem, there, n=1)
+    return f"did you mean {there[near[0]]}?" if near else LIST_MODELS
 
 
 def unreadable(path: Path, error: OSError) -> InputNotFoundError:

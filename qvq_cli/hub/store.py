@@ -25,7 +25,7 @@ from qvq_cli.hub.catalog import (
 )
 from qvq_cli.hub.config import Config
 from qvq_cli.hub.disk import expand_home, is_file, is_folder
-from qvq_cli.hub.gguf import read_gguf
+from qvq_cli.hub.gguf import LIST_MODELS, read_gguf
 from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
 from qvq_cli.hub.installed import list_installed, matching
@@ -208,8 +208,8 @@ def locate_model(model: str, environ: Mapping[str, str], *, needs_mmproj: bool =
         inside = [each.name for each in sorted(path.glob("*.gguf")) if not is_named_mmproj(each)]
         option = "" if needs_mmproj else "--draft "  # solve's --model is plan's MODEL
         raise InputNotFoundError(
-            f"{path} is a folder",
-            hint=f'give the model in it: {option}"{path / inside[0]}"' if inside else None,
+            f"{path} is a folder" + ("" if inside else " without a GGUF model in it"),
+            hint=f'give the model in it: {option}"{path / inside[0]}"' if inside else LIST_MODELS,
             reference="no-such-model",
         )
     if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
@@ -219,6 +219,8 @@ def locate_model(model: str, environ: Mapping[str, str], *, needs_mmproj: bool =
 
 def _installed_with(path: Path, environ: Mapping[str, str]) -> Installed | None:
     """The installed model that a file belongs to, where it is still what was verified."""
+    if not is_file(path):
+        return None
     path = path.resolve()
     for installed in list_installed(environ):
         if installed.problem is None and installed.model_path.resolve() == path:

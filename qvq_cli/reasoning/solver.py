@@ -25,7 +25,7 @@ from qvq_cli.engine.protocol import (
 )
 from qvq_cli.errors import QvqError
 from qvq_cli.reasoning.boundary import Conclusion
-from qvq_cli.reasoning.chain import Chain, Decode, Policy
+from qvq_cli.reasoning.chain import Chain, Decode
 from qvq_cli.reasoning.control import Control
 from qvq_cli.reasoning.events import (
     ChainEvent,
@@ -45,6 +45,7 @@ from qvq_cli.reasoning.events import (
 )
 from qvq_cli.reasoning.language import question_language
 from qvq_cli.reasoning.look_again import Look
+from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
 from qvq_cli.reasoning.votes import Voter

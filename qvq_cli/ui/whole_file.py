@@ -17,7 +17,7 @@ def check_writable(path: Path, option: str) -> None:
 
     Raises: CannotWriteError: no such folder, not writable.
     """
-    path = _target(path)
+    path = _target(path, option)
     temporary = _temporary_beside(path)
     try:
         if path.exists() and not path.is_file():
@@ -37,7 +37,7 @@ def write_whole(path: Path, text: str, option: str) -> None:
 
     Raises: CannotWriteError: disk full, no permission; the file is then as it was before.
     """
-    path = _target(path)
+    path = _target(path, option)
     temporary = _temporary_beside(path)
     try:
         with temporary.open("xb") as file:
@@ -52,9 +52,15 @@ def write_whole(path: Path, text: str, option: str) -> None:
             temporary.unlink()
 
 
-def _target(path: Path) -> Path:
-    """The file behind any symbolic links: renaming onto a link would replace the link."""
-    return Path(os.path.realpath(path))
+def _target(path: Path, option: str) -> Path:
+    """The file behind any symbolic links: renaming onto a link would replace the link.
+
+    Raises: CannotWriteError: a relative path in a folder that has been removed.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as error:
+        raise _cannot_write(path, option, "the current folder is gone") from error
 
 
 def _temporary_beside(path: Path) -> Path:

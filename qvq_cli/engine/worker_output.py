@@ -1,0 +1,59 @@
+"""What the worker says, read so that one who has been stopped is noticed.
+
+A worker that died ends its stream; one that somebody stopped (`kill -STOP`) only falls silent, as
+a large model does for minutes. What tells them apart is the kernel, asked while there is nothing to
+read. Nobody but who stopped it can know why, so it is told and waited for.
+"""
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+
+SILENCE_S = 2.0
+
+
+class WorkerOutput:
+    """A worker's stdout, for read_frame.
+
+    Args: on_stop: told once for each time the worker is found to be stopped.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], on_stop: Callable[[], None]) -> None:
+        assert process.stdout is not None
+        self._pid = process.pid
+        self._descriptor = process.stdout.fileno()
+        self._on_stop = on_stop
+        self._is_told = False
+
+    def read(self, n_bytes: int) -> bytes:
+        """As many bytes, or fewer at the end of the stream."""
+        data = bytearray()
+        while len(data) < n_bytes:
+            self._wait()
+            piece = os.read(self._descriptor, n_bytes - len(data))
+            if not piece:
+                break
+            data += piece
+        return bytes(data)
+
+    def _wait(self) -> None:
+        if sys.platform == "win32":
+            return  # select knows no pipes there, and nothing stops a process
+        while not select.select([self._descriptor], [], [], SILENCE_S)[0]:
+            is_stopped = _is_stopped(self._pid)
+            if is_stopped and not self._is_told:
+                self._on_stop()
+            self._is_told = is_stopped
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a child process is stopped now; False where the system can't tell."""
+    if sys.platform == "win32" or not hasattr(os, "waitid"):  # macOS has it from Python 3.13
+        return False
+    try:
+        state = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # it is gone, which the end of its stream tells
+        return False
+    return state is not None

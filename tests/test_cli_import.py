@@ -44,6 +44,16 @@ def test_the_files_are_copied(stick: Path, capfd: pytest.CaptureFixture[str], wh
     assert capfd.readouterr().out.count(": OK") == 2
 
 
+def test_the_folder_one_is_in(
+    stick: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(stick)
+    assert main(["import", "."]) == 0
+    assert installed_path(capfd).name == MODEL_FILE
+    assert main(["import", stick.anchor]) == ExitCode.NO_INPUT
+    assert f"there is no GGUF model in {stick.anchor}" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("named", ["eye.gguf", MMPROJ_FILE])
 def test_an_mmproj_by_any_name(stick: Path, tmp_path: Path, named: str) -> None:
     (stick / MMPROJ_FILE).rename(tmp_path / named)

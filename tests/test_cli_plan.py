@@ -138,6 +138,19 @@ def test_a_file(capfd: pytest.CaptureFixture[str]) -> None:
     assert plan["weight_bytes"] < (NANO / "nano-q8_0.gguf").stat().st_size
 
 
+def test_ctrl_c_is_told_as_whatever_else_ends_a_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def press_ctrl_c() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qvq_cli.cli.machine.free_memory", press_ctrl_c)
+    assert main(["plan", "nano", "--json"]) == ExitCode.INTERRUPTED
+    out, err = capfd.readouterr()
+    assert json.loads(out)["error"]["reference"] == "interrupted"
+    assert err == "qvq: interrupted\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -553,6 +553,23 @@ def test_a_disk_that_fills_up_keeps_what_is_there(monkeypatch: pytest.MonkeyPatc
     assert get().problem is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no open file")
+def test_what_is_removed_meanwhile_is_no_fault_of_the_folder(hub: FakeHub) -> None:
+    """As by `qvq rm` of a model that another run is fetching."""
+    plan = plan_of()
+    hub.bytes_per_s = 5_000_000
+
+    def remove(progress: tuple[FileProgress, ...]) -> None:
+        if any(each.state == "downloading" for each in progress):
+            for target in plan.targets:
+                target.part_path.unlink(missing_ok=True)
+
+    with pytest.raises(TransferError, match="was removed while it was being fetched"):
+        pull(plan, remove)
+    hub.bytes_per_s = None
+    assert get().problem is None
+
+
 def test_two_pulls_at_once_fetch_it_once(hub: FakeHub) -> None:
     hub.bytes_per_s = 20_000_000
     models: list[Installed] = []

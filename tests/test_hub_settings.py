@@ -64,3 +64,13 @@ def test_a_token_is_wanted_only_where_there_is_none(
     done = qvq(hub, "pull", MODEL, HF_TOKEN=token)
     assert done.returncode == 75
     assert ("with a token the limit is higher" in done.stderr) is is_told
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(400, "doesn't take the request"), (503, "in trouble")]
+)
+def test_trouble_is_where_it_is(hub: FakeHub, code: int, words: str) -> None:
+    hub.fail(Status(code, retry_after_s=300))
+    done = qvq(hub, "pull", MODEL)
+    assert done.returncode == 75
+    assert f"the Hub {'is ' if code == 503 else ''}{words}: it answers {code}" in done.stderr

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -28,6 +28,7 @@ from qvq_cli.hub.manifest import (
     read_manifest,
 )
 from qvq_cli.hub.partial import part_path
+from qvq_cli.hub.remedy import typed
 from qvq_cli.hub.removal import Leftover, find_removable, list_leftovers, plan_removal, remove
 from qvq_cli.hub.store import resolve_model
 
@@ -250,3 +251,17 @@ def test_a_disk_without_room(stick: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_copy_of_nano_never_takes_its_name() -> None:
     assert bring(NANO).name == "nano-imported"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/media/stick/m-Q4_K_M.gguf", "/media/stick/m-Q4_K_M.gguf"),
+        ("/media/my stick/m.gguf", '"/media/my stick/m.gguf"'),
+        ("/media/stick(1)/m.gguf", '"/media/stick(1)/m.gguf"'),
+        ("/media/mine&yours/m.gguf", '"/media/mine&yours/m.gguf"'),
+        ("/media/Ana's/m.gguf", '"/media/Ana\'s/m.gguf"'),
+    ],
+)
+def test_a_path_is_shown_as_it_has_to_be_typed(path: str, words: str) -> None:
+    assert typed(PurePosixPath(path)) == words

@@ -146,7 +146,7 @@ def test_a_missing_file_and_a_folder(folder: Path) -> None:
     assert caught.value.hint == f"did you mean {folder / 'own.gguf'}?"
     with pytest.raises(InputNotFoundError, match="is a folder") as caught:
         resolve(str(folder))
-    assert f'--model "{folder / "own.gguf"}"' in (caught.value.hint or "")
+    assert caught.value.hint == f'give the model in it: "{folder / "own.gguf"}"'
     (folder / "empty").mkdir()
     with pytest.raises(InputNotFoundError, match="a folder without a GGUF model") as caught:
         resolve(str(folder / "empty"))

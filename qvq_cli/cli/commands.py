@@ -14,7 +14,7 @@ from qvq_cli.cli.refusal import TyperRefusal, explain
 from qvq_cli.cli.session import Session
 from qvq_cli.cli.solve import solve
 from qvq_cli.cli.stdin_page import TakesStdinPages
-from qvq_cli.errors import ExitCode
+from qvq_cli.errors import AbortedError, ExitCode
 
 app = typer.Typer(
     name="qvq",
@@ -100,6 +100,8 @@ def run_typer(session: Session) -> int:
         if error is not None:
             raise error from None
         return ExitCode.USAGE
+    if code == ExitCode.INTERRUPTED:  # what Typer makes of Ctrl-C
+        raise AbortedError("interrupted")
     return code or ExitCode.ANSWER
 
 

@@ -76,7 +76,7 @@ def _model_and_mmproj(paths: Sequence[Path], mmproj: Path | None) -> tuple[Path,
     models = [path for path in paths if path not in mmprojs]
     if mmproj is not None:
         mmprojs.append(mmproj)
-    if len(mmprojs) > 1 or len({path.with_name(whole_name(path.name)) for path in models}) != 1:
+    if len(mmprojs) > 1 or len({path.parent / whole_name(path.name) for path in models}) != 1:
         raise UsageError(
             f"these are {len(models)} models and {len(mmprojs)} mmproj files",
             hint="give one model and at most one mmproj, or the folder they are in: "

@@ -1,8 +1,12 @@
 """How broken files of an installed model are got again: from the Hub, or from where they came."""
 
-from pathlib import Path
+import re
+from pathlib import PurePath
 
 from qvq_cli.hub.manifest import Installed
+
+_PLAIN = re.compile(r"[\w.,:/\\+@=-]+")
+"""What no shell reads as anything else."""
 
 
 def remedy(installed: Installed) -> str:
@@ -18,6 +22,6 @@ def remedy(installed: Installed) -> str:
     return f"import it again from where it came: qvq import {given}"
 
 
-def typed(path: Path) -> str:
+def typed(path: PurePath) -> str:
     """A path as it has to be typed."""
-    return f'"{path}"' if " " in str(path) else str(path)
+    return str(path) if _PLAIN.fullmatch(str(path)) else f'"{path}"'

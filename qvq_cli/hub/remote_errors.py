@@ -245,8 +245,9 @@ def _later(error: HfHubHTTPError, code: int) -> BusyError:
             reference="rate-limited",
             wait_s=wait_s,
         )
+    what = "is in trouble" if code >= 500 else "doesn't take the request"
     return BusyError(
-        f"the Hub is in trouble: it answers {code}",
+        f"the Hub {what}: it answers {code}",
         hint=f"run it again {when}; what is already here stays",
         reference="hub-stumbles",
         wait_s=wait_s,

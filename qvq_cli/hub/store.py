@@ -206,10 +206,10 @@ def locate_model(model: str, environ: Mapping[str, str], *, needs_mmproj: bool =
     path = expand_home(Path(model))
     if is_folder(path):
         inside = [each.name for each in sorted(path.glob("*.gguf")) if not is_named_mmproj(each)]
-        option = "--model" if needs_mmproj else "--draft"
+        option = "" if needs_mmproj else "--draft "  # solve's --model is plan's MODEL
         raise InputNotFoundError(
             f"{path} is a folder" + ("" if inside else " without a GGUF model in it"),
-            hint=f'give the model in it: {option} "{path / inside[0]}"' if inside else LIST_MODELS,
+            hint=f'give the model in it: {option}"{path / inside[0]}"' if inside else LIST_MODELS,
             reference="no-such-model",
         )
     if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:

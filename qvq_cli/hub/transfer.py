@@ -134,7 +134,7 @@ class Transfer:
         try:
             work()
         except OSError as error:
-            failure: BaseException = _cannot_write(error, self._targets[0].part_path)
+            failure = _cannot_write(error, self._targets[0].part_path)
             failure.__cause__ = error
             self._fail(failure)
         except BaseException as error:  # handed to the thread that called run
@@ -288,9 +288,12 @@ def _wrong_bytes(file: PullFile, found: str) -> DataError:
     )
 
 
-def _cannot_write(error: OSError, path: Path) -> CannotWriteError:
+def _cannot_write(error: OSError, path: Path) -> QvqError:
     """Put a failure of the disk into our words."""
     folder = path.parent
+    if isinstance(error, FileNotFoundError):  # it was there when the run began
+        name = error.filename or path
+        return TransferError(f"{name} was removed while it was being fetched", hint=AGAIN)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return CannotWriteError(
             f"the disk of {folder} is full",

@@ -187,6 +187,17 @@ def test_a_damaged_file_that_stays_is_told(folder: Path, capfd: pytest.CaptureFi
     assert f"{folder / 'a.prompt'} can't be removed" in err
 
 
+@pytest.mark.parametrize("typed", [["clear", "--json"], ["--json", "clear"]])
+def test_clearing_as_json(
+    solve: Run, folder: Path, capfd: pytest.CaptureFixture[str], typed: list[str]
+) -> None:
+    solve()
+    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    capfd.readouterr()
+    assert main(["cache", *typed, "--yes"]) == 0
+    assert json.loads(capfd.readouterr().out)["freed_bytes"] == n_bytes
+
+
 def test_nothing_kept_is_nothing_to_clear(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["cache"]) == 0
     out, err = capfd.readouterr()

@@ -42,14 +42,14 @@ def run(session: Session, *, json: bool) -> None:
         screen.notice(f"{size(total)} {at_most}, in {folder}{clears}")
 
 
-def clear(session: Session, *, is_agreed: bool) -> None:
+def clear(session: Session, *, is_agreed: bool, json: bool) -> None:
     """Remove everything, after asking.
 
     Raises:
         AbortedError: the answer is no. UsageError: there is nobody to ask.
         CannotWriteError: a file can't be removed. ConfigError.
     """
-    screen = session.open_screen()
+    screen = session.open_screen(json=json)
     entries = _entries(session, cache_limit(session.env.variables, session.config))
     if entries and not is_agreed:
         kept = f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
@@ -70,7 +70,8 @@ def clear(session: Session, *, is_agreed: bool) -> None:
             f"{stuck[0]} can't be removed",
             hint="it may be in use; end other runs of qvq, or remove the folder by hand",
         )
-    screen.result([Sentence(f"the cache is empty; {size(freed_bytes)} are free again")], {})
+    freed = Sentence(f"the cache is empty; {size(freed_bytes)} are free again")
+    screen.result([freed], {"freed_bytes": freed_bytes})
 
 
 def _entries(session: Session, limit: int) -> Sequence[CacheEntry]:

@@ -157,14 +157,16 @@ def cache(ctx: typer.Context, json: opt.Json = False) -> None:
         run(ctx.obj, json=json)
 
 
-def cache_clear(ctx: typer.Context, yes: opt.Yes = False) -> None:
+def cache_clear(ctx: typer.Context, yes: opt.Yes = False, json: opt.Json = False) -> None:
     """Remove everything from the cache: say what that frees, ask, delete.
 
     Where there is nobody to ask (a pipe, a script), it wants --yes.
     """
     from qvq_cli.cli.cache import clear
 
-    clear(ctx.obj, is_agreed=yes)
+    # `qvq cache --json clear` means the same as `qvq cache clear --json`.
+    is_typed_before = ctx.parent is not None and bool(ctx.parent.params.get("json"))
+    clear(ctx.obj, is_agreed=yes, json=json or is_typed_before)
 
 
 def doctor(ctx: typer.Context, offline: opt.Offline = False, json: opt.Json = False) -> None:

@@ -40,8 +40,10 @@ class WorkerOutput:
 
     def _wait(self) -> None:
         if sys.platform == "win32":
-            return  # select knows no pipes there, and nothing stops a process
-        while not select.select([self._descriptor], [], [], SILENCE_S)[0]:
+            return  # there is no poll there, and nothing stops a process
+        poll = select.poll()  # unlike select, takes descriptors above 1,023
+        poll.register(self._descriptor, select.POLLIN)
+        while not poll.poll(SILENCE_S * 1000):
             is_stopped = _is_stopped(self._pid)
             if is_stopped and not self._is_told:
                 self._on_stop()

@@ -316,9 +316,9 @@ def test_a_stopped_worker_is_told_and_waited_for(
     worker.on_notice = go_on
     worker.prefill(table_prompt, ROOM, Sampling(), no_progress)
     for n_said, _ in enumerate(worker.decode(800)):
-        if n_said in (3, 100):
+        if n_said == 3:
             os.kill(worker.pid, signal.SIGSTOP)
-    assert set(notices) == {"engine-stopped"}
+    assert notices == ["engine-stopped"]
     assert n_said > 200
 
 

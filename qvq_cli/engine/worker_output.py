@@ -25,7 +25,6 @@ class WorkerOutput:
         self._pid = process.pid
         self._descriptor = process.stdout.fileno()
         self._on_stop = on_stop
-        self._is_told = False
 
     def read(self, n_bytes: int) -> bytes:
         """As many bytes, or fewer at the end of the stream."""
@@ -43,11 +42,12 @@ class WorkerOutput:
             return  # there is no poll there, and nothing stops a process
         poll = select.poll()  # unlike select, takes descriptors above 1,023
         poll.register(self._descriptor, select.POLLIN)
+        is_told = False
         while not poll.poll(SILENCE_S * 1000):
             is_stopped = _is_stopped(self._pid)
-            if is_stopped and not self._is_told:
+            if is_stopped and not is_told:
                 self._on_stop()
-            self._is_told = is_stopped
+            is_told = is_stopped
 
 
 def _is_stopped(pid: int) -> bool:

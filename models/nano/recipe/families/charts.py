@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recipe.canvas import Canvas
 from recipe.families import chart_drawing
+from recipe.families.chart_questions import ask_difference, ask_extreme, ask_value, noun_of
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
 from recipe.words import CATEGORIES, CHINESE_CATEGORIES
@@ -112,7 +113,7 @@ class ChartScene:
     def _value(self, rng: random.Random, language: Language) -> Exchange:
         i = rng.randrange(len(self.names))
         name, value = self.names[i], self.values[i]
-        question = _ask_value(name, rng, language)
+        question = ask_value(name, rng, language)
         task = f"the value for {name}" if language == "en" else f"{name}的值"
         work = self._at(i, language) + (
             f", so the value is {value}." if language == "en" else f"，所以值是 {value}。"
@@ -138,7 +139,7 @@ class ChartScene:
         if asks_name and self.values.count(best) != 1:
             return None
         en, zh = ("largest", "最大") if largest else ("smallest", "最小")
-        question = _ask_extreme(largest, asks_name, rng, language)
+        question = ask_extreme(largest, asks_name, noun_of(self.names), rng, language)
         task = f"the {en} value" if language == "en" else f"{zh}的值"
         end = (
             f"The {en} value is {best}, and it belongs to {name}."
@@ -154,38 +155,23 @@ class ChartScene:
         return self._exchange(rng, language, question, task, (work, end), answer, wrong)
 
     def _difference(self, rng: random.Random, language: Language) -> Exchange:
+        """Larger minus smaller, read in the order of the question and then compared."""
         i, j = rng.sample(range(len(self.names)), 2)
-        if self.values[i] < self.values[j]:
-            i, j = j, i
-        a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
-        first, second = (a, b) if rng.random() < 0.6 else (b, a)
-        question = pick(
-            rng,
-            language,
-            (
-                f"What is the difference between {first} and {second}?",
-                f"How much larger is {a} than {b}?",
-                f"How many more does {a} have than {b}?", f"By how much does {a} exceed {b}?",
-                f"Find the difference between the values of {first} and {second}.",
-                f"How many fewer does {b} have than {a}?", f"How much more is {a} than {b}?",
-                f"How much higher is {a} than {b}?", f"How much lower is {b} than {a}?",
-                f"What is {a} minus {b}?", f"By how much do {first} and {second} differ?",
-                f"How many more {a} than {b}?", f"How much less is {b} than {a}?",
-                f"How many more are there in {a} than in {b}?",
-                f"How much greater is {a} than {b}?",
-            ),
-            (f"{a}比{b}多多少？", f"{first}和{second}相差多少？", f"{b}比{a}少多少？",
-            f"求{first}与{second}的差。", f"{a}比{b}高多少？", f"{first}与{second}的差是多少？",
-            f"{a}减去{b}等于多少？", f"{a}比{b}大多少？"),
-        )  # fmt: skip
+        first, second, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
+        question = ask_difference(first, second, x >= y, rng, language)
         task = (
             f"the difference between {first} and {second}"
             if language == "en"
             else f"{first}与{second}的差"
         )
-        work = self._two((i, j), f"{x} - {y} = {x - y}", language)
-        wrong = (str(x + y), str(x), str(y), str(x - y + self.step), str(abs(x - y - 1)))
-        return self._exchange(rng, language, question, task, (work, work), str(x - y), wrong)
+        high, low = max(x, y), min(x, y)
+        if x == y:
+            verdict = f"both are {x}, " if language == "en" else f"都是 {x}，"
+        else:
+            verdict = f"{high} is the larger, " if language == "en" else f"{high} 较大，"
+        work = self._two((i, j), f"{verdict}{high} - {low} = {high - low}", language)
+        wrong = (str(x + y), str(x), str(y), str(high - low + self.step), str(abs(high - low - 1)))
+        return self._exchange(rng, language, question, task, (work, work), str(high - low), wrong)
 
     def _two(self, places: tuple[int, int], steps: str, language: Language) -> str:
         """Two readings and what is made of them."""
@@ -347,7 +333,7 @@ class ChartScene:
         ]
         name = rng.choice(others or ["Zebra"])
         if rng.random() < 0.65:
-            question = _ask_value(name, rng, language)
+            question = ask_value(name, rng, language)
             task = f"the value for {name}" if language == "en" else f"{name}的值"
         else:
             here = rng.choice(self.names)
@@ -376,79 +362,6 @@ class ChartScene:
             for i, (n, v) in enumerate(zip(self.names, self.values, strict=True))
         ]
         return Exchange(question, "\n".join(lines), None, language, self.family)
-
-
-def _ask_extreme(largest: bool, asks_name: bool, rng: random.Random, language: Language) -> str:
-    en = rng.choice(
-        ("highest", "largest", "greatest", "tallest", "biggest")
-        if largest
-        else ("lowest", "smallest", "least")
-    )
-    zh = rng.choice(("最大", "最高", "最多") if largest else ("最小", "最低", "最少"))
-    if asks_name:
-        return pick(
-            rng,
-            language,
-            (
-                f"Which category has the {en} value?", f"Which has the {en} value?",
-                f"Which bar is the {en}?",
-                f"What category is the {en}?", f"Which one has the {en} value in the chart?",
-                f"Which is the {en}?", f"Which category is {en}?", f"What has the {en} value?",
-                f"Name the category with the {en} value.", f"Which one is {en}?",
-                f"Which item has the {en} number?", f"Where is the value {en}?",
-                f"For which category is the value {en}?", f"Find the category with the {en} bar.",
-            ),
-            (f"哪一项的值{zh}？", f"图中{zh}的是哪一项？", f"哪个类别的数值{zh}？", f"哪一个{zh}？",
-             f"哪一项{zh}？", f"数值{zh}的是哪一个？", f"谁的值{zh}？"),
-        )  # fmt: skip
-    if en in ("tallest", "greatest", "least", "biggest"):
-        en = "maximum" if largest else "minimum"
-    return pick(
-        rng,
-        language,
-        (
-            f"What is the {en} value in the chart?",
-            f"Find the {en} value.",
-            f"What is the {en} value shown?",
-            f"What is the {en} value?",
-            f"What is the {en} number in the chart?",
-            f"How much is the {en} value?",
-            f"Give the {en} value of the chart.",
-            f"What is the value of the {en} bar?",
-        ),
-        (
-            f"图中{zh}的值是多少？",
-            f"{zh}的值是多少？",
-            f"求图中{zh}的值。",
-            f"{zh}的数值是多少？",
-            f"图里{zh}的数是几？",
-        ),
-    )
-
-
-def _ask_value(name: str, rng: random.Random, language: Language) -> str:
-    return pick(
-        rng,
-        language,
-        (
-            f"What is the value of {name}?", f"What is the value for {name}?",
-            f"What value does {name} have?",
-            f"How many for {name}?", f"Read the value of {name} from the chart.",
-            f"what is the value of {name}",
-            f"According to the chart, what is the value for {name}?",
-            f"What is the height of the {name} bar?",
-            f"How much is {name}?", f"What is {name}'s value?", f"How many {name}?",
-            f"Give the value of {name}.", f"What number does {name} have?",
-            f"What does the chart show for {name}?", f"How high is {name}?",
-            f"Find the value of {name}.", f"How many are there for {name}?",
-            f"value of {name}?", f"What was the value in {name}?", f"How many does {name} have?",
-            f"What value is shown for {name}?", f"How tall is the bar for {name}?",
-            f"What is the reading at {name}?", f"What is the number for {name}?",
-        ),
-        (f"{name}的值是多少？", f"{name}是多少？", f"图中{name}对应的数值是多少？",
-        f"读出{name}的值。", f"{name}有多少？", f"请读出{name}的数值。", f"{name}的数值是多少？",
-        f"{name}对应的值是什么？", f"{name}为多少？"),
-    )  # fmt: skip
 
 
 def make_chart(rng: random.Random, words: tuple[str, ...]) -> ChartScene:

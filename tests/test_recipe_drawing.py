@@ -8,12 +8,14 @@ import pytest
 pytest.importorskip("regex")
 np = pytest.importorskip("numpy")
 
+from recipe import evalsets
 from recipe.canvas import IGNORE, VALUE_MIN, key_class
 from recipe.choices import offer_choices
 from recipe.conclusions import conclude
 from recipe.drawing import FAMILIES, Studio
 from recipe.families.charts import ChartScene
 from recipe.families.derivatives import Definition, fraction
+from recipe.families.strangers import unrelated_question
 from recipe.families.tables import TableScene
 from recipe.problem import HEADING, Exchange
 from recipe.scoring import is_refusal, is_right, last_box
@@ -117,6 +119,16 @@ def test_a_cut_reply_is_worked_out_below_the_heading() -> None:
     assert last_box(early) == last_box(late) == "-29"
     assert late == exchange.payload()
     assert not any(h in early for h in HEADING.values())
+
+
+def test_questions_by_hand_are_never_trained_on(studio: Studio) -> None:
+    rng = random.Random(0)
+    by_hand = {e.question for _, e, _ in evalsets.by_hand(studio, 1)}
+    assert len(by_hand) == 70
+    for language in ("en", "zh"):
+        assert not by_hand & {
+            unrelated_question(studio.supplies, rng, language) for _ in range(4000)
+        }
 
 
 def test_boxes_are_balanced() -> None:

@@ -10,6 +10,7 @@ pytest.importorskip("numpy")
 
 from recipe.families.chart_questions import ask_extreme, ask_other_sort, noun_of
 from recipe.families.charts import ChartScene, make_chart
+from recipe.scoring import is_refusal
 from recipe.words import CATEGORIES, CHINESE_CATEGORIES, NOUNS
 
 _CHART = ChartScene(("Tea", "Milk", "Cola"), (30, 10, 45), "bars", 10, 50, is_labelled=True)
@@ -48,6 +49,18 @@ def test_another_sort_is_not_the_chart_s_own(seed: int) -> None:
     question = ask_other_sort(scene.names, rng, "en")
     own = () if here is None else here[:2]
     assert not any(re.search(rf"\b{word}\b", question) for word in own), question
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_absent_name_is_asked_for_and_not_there(seed: int) -> None:
+    rng = random.Random(seed)
+    scene = make_chart(rng, ("river", "quick", "paper", "letter", "music", "house", "garden", "i"))
+    exchange = scene.ask_absent(rng, "en")
+    found = re.search("There is no (.+) in the chart", exchange.reasoning)
+    assert found is not None
+    assert found[1] not in scene.names
+    assert found[1] in exchange.question
+    assert is_refusal(exchange.reply())
 
 
 def test_the_largest_may_be_asked_for_by_its_noun() -> None:

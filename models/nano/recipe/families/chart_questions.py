@@ -216,3 +216,21 @@ def ask_value(name: str, rng: random.Random, language: Language) -> str:
         f"读出{name}的值。", f"{name}有多少？", f"请读出{name}的数值。", f"{name}的数值是多少？",
         f"{name}对应的值是什么？", f"{name}为多少？", f"{name}有多少{measure}？"),
     )  # fmt: skip
+
+
+def ask_sum(a: str, b: str, rng: random.Random, language: Language) -> str:
+    """Two values together."""
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the sum of {a} and {b}?", f"What is the total of {a} and {b}?",
+            f"How many do {a} and {b} have together?", f"Add the values of {a} and {b}.",
+            f"What is the combined value of {a} and {b}?", f"What is {a} plus {b}?",
+            f"How many {a} and {b} are there in total?", f"What do {a} and {b} add up to?",
+            f"Find the sum of {a} and {b}.", f"What is the combined total of {a} and {b}?",
+            f"How many are there in {a} and {b} combined?",
+        ),
+        (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。",
+        f"{a}加{b}等于多少？", f"{a}和{b}合计多少？", f"{a}和{b}加起来是多少？"),
+    )  # fmt: skip

@@ -5,17 +5,26 @@ from dataclasses import dataclass
 
 from recipe.canvas import Canvas
 from recipe.families import chart_drawing
-from recipe.families.chart_questions import ask_difference, ask_extreme, ask_value, noun_of
+from recipe.families.chart_questions import (
+    ask_difference,
+    ask_extreme,
+    ask_sum,
+    ask_value,
+    noun_of,
+)
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
-from recipe.words import CATEGORIES, CHINESE_CATEGORIES
+from recipe.words import CATEGORIES, CHINESE_CATEGORIES, DISTANT_NOUNS
+
+_STRANGE = tuple(noun[0] for noun in DISTANT_NOUNS)
 
 
 @dataclass(frozen=True, slots=True)
 class ChartScene:
     """names and values of one series.
 
-    kind: bars, lying bars or a line; step: between the ticks of its axis.
+    kind: bars, lying bars or a line; step: between the ticks of its axis. others: names that would
+    fit, but aren't there.
     """
 
     names: tuple[str, ...]
@@ -25,6 +34,7 @@ class ChartScene:
     top: int
     is_labelled: bool
     family: str = "chart"
+    others: tuple[str, ...] = ()
 
     def draw(self, canvas: Canvas, rng: random.Random) -> None:
         chart_drawing.draw_chart(
@@ -183,20 +193,7 @@ class ChartScene:
     def _sum(self, rng: random.Random, language: Language) -> Exchange:
         i, j = rng.sample(range(len(self.names)), 2)
         a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
-        question = pick(
-            rng,
-            language,
-            (
-                f"What is the sum of {a} and {b}?", f"What is the total of {a} and {b}?",
-                f"How many do {a} and {b} have together?", f"Add the values of {a} and {b}.",
-                f"What is the combined value of {a} and {b}?", f"What is {a} plus {b}?",
-                f"How many {a} and {b} are there in total?", f"What do {a} and {b} add up to?",
-                f"Find the sum of {a} and {b}.", f"What is the combined total of {a} and {b}?",
-                f"How many are there in {a} and {b} combined?",
-            ),
-            (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。",
-            f"{a}加{b}等于多少？", f"{a}和{b}合计多少？", f"{a}和{b}加起来是多少？"),
-        )  # fmt: skip
+        question = ask_sum(a, b, rng, language)
         task = f"the sum of {a} and {b}" if language == "en" else f"{a}与{b}的和"
         work = self._two((i, j), f"{x} + {y} = {x + y}", language)
         wrong = (
@@ -324,30 +321,24 @@ class ChartScene:
         return self._exchange(rng, language, question, task, (work, end), str(n), wrong)
 
     def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
-        """A category that the chart doesn't have."""
-        group = next(
-            (g for g in (*CATEGORIES, *CHINESE_CATEGORIES) if self.names[0] in g), CATEGORIES[0]
-        )
-        others = [n for n in group if n not in self.names] or [
-            n for n in rng.choice(CATEGORIES) if n not in self.names
-        ]
-        name = rng.choice(others or ["Zebra"])
-        if rng.random() < 0.65:
-            question = ask_value(name, rng, language)
-            task = f"the value for {name}" if language == "en" else f"{name}的值"
+        """A name that the chart doesn't have, alone or beside another."""
+        strange = [n for n in (*rng.choice(CATEGORIES), *_STRANGE) if n not in self.names]
+        missing = rng.choice(self.others if self.others and rng.random() < 0.7 else strange)
+        elsewhere = [n for n in strange if n != missing]
+        pair = [missing, rng.choice(self.names if rng.random() < 0.8 else elsewhere)]
+        rng.shuffle(pair)
+        a, b = pair
+        en, u = language == "en", rng.random()
+        if u < 0.5:
+            question = ask_value(missing, rng, language)
+            task = f"the value for {missing}" if en else f"{missing}的值"
+        elif u < 0.8:
+            question = ask_difference(a, b, rng.random() < 0.5, rng, language)
+            task = f"the difference between {a} and {b}" if en else f"{a}与{b}的差"
         else:
-            here = rng.choice(self.names)
-            question = (
-                f"What is the difference between {here} and {name}?"
-                if language == "en"
-                else f"{here}和{name}相差多少？"
-            )
-            task = (
-                f"the difference between {here} and {name}"
-                if language == "en"
-                else f"{here}与{name}的差"
-            )
-        reason = f"There is no {name} in the chart" if language == "en" else f"图中没有{name}"
+            question = ask_sum(a, b, rng, language)
+            task = f"the sum of {a} and {b}" if en else f"{a}与{b}的和"
+        reason = f"There is no {missing} in the chart" if en else f"图中没有{missing}"
         opening = self._opening(rng, language, task, with_values=True)
         reasoning = f"{opening} {refusal(rng, language, reason)}"
         return Exchange(question, reasoning, None, language, self.family)
@@ -398,4 +389,5 @@ def make_chart(rng: random.Random, words: tuple[str, ...]) -> ChartScene:
         grain * rng.randint(0 if rng.random() < 0.1 else 1, top // grain) for _ in range(n)
     )
     kind = rng.choices(["bars", "lying bars", "line"], [50, 20, 30])[0]
-    return ChartScene(tuple(names), values, kind, step, top, is_labelled)
+    others = tuple(name for name in group if name not in names)
+    return ChartScene(tuple(names), values, kind, step, top, is_labelled, others=others)

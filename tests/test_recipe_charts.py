@@ -30,10 +30,19 @@ def test_names_of_no_sort_or_of_two_have_none() -> None:
 def test_a_difference_is_read_in_the_order_of_the_question(seed: int) -> None:
     exchange = _CHART._difference(random.Random(seed), "en")
     asked = re.findall("Tea|Milk|Cola", exchange.question)
-    reading = exchange.reasoning.split("\n\n")[1]
+    reading = exchange.reasoning.split("\n\n")[2]
     assert re.findall("(Tea|Milk|Cola) is at", reading) == asked
     assert exchange.answer is not None and int(exchange.answer) > 0
     assert reading.endswith(f"is the larger, {_subtraction(asked)} = {exchange.answer}.")
+
+
+def test_each_name_is_compared_where_it_is_read() -> None:
+    assert _CHART._search(("Cola", "Tea"), "en").splitlines()[1:] == [
+        "1. Tea: 30 (Tea 30)",
+        "2. Milk: 10 (Tea 30)",
+        "3. Cola: 45 (Tea 30, Cola 45)",
+    ]
+    assert _CHART._search(("Water",), "zh").splitlines()[-1] == "3. Cola: 45 (无)"
 
 
 def _subtraction(asked: list[str]) -> str:

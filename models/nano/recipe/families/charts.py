@@ -42,15 +42,10 @@ class ChartScene:
         )
 
     # ------------------------------------------------------------------ exchanges
-    def _opening(self, rng: random.Random, language: Language, task: str, with_values: bool) -> str:
-        """The task, and what the chart has, in order.
-
-        with_values: a value is looked up by its name later on. In its own words a small model finds
-        a name again; across the picture it doesn't.
-        """
+    def _opening(self, rng: random.Random, language: Language, task: str) -> str:
+        """The task, and what the chart has, in order."""
         chart = {"line": ("line chart", "折线图")}.get(self.kind, ("bar chart", "柱状图"))
-        values = [f"{n}: {v}" for n, v in zip(self.names, self.values, strict=True)]
-        names = joined(values if with_values else self.names, language)
+        names = joined(self.names, language)
         return pick(
             rng,
             language,
@@ -78,6 +73,17 @@ class ChartScene:
             else f"逐个读出，括号里是{what[1]}："
         )
         return "\n".join([lead, *lines])
+
+    def _search(self, wanted: tuple[str, ...], language: Language) -> str:
+        """Every value, with those found so far: each name is compared where it is read."""
+        notes: list[str] = []
+        found: list[str] = []
+        for name, value in zip(self.names, self.values, strict=True):
+            if name in wanted:
+                found.append(f"{name} {value}")
+            notes.append(joined(found, language) or ("none" if language == "en" else "无"))
+        what = ("what is asked for", "要找的")
+        return self._listing(language, notes, what)
 
     def _at(self, i: int, language: Language) -> str:
         name, value = self.names[i], self.values[i]
@@ -110,7 +116,7 @@ class ChartScene:
         work: what leads to the answer, and the part of it that is checked again.
         """
         parts = (
-            self._opening(rng, language, task, with_values=work[0] == work[1]),
+            self._opening(rng, language, task),
             work[0],
             double_check(rng, language) + work[1] + confirm(rng, language),
         )
@@ -125,11 +131,12 @@ class ChartScene:
         name, value = self.names[i], self.values[i]
         question = ask_value(name, rng, language)
         task = f"the value for {name}" if language == "en" else f"{name}的值"
-        work = self._at(i, language) + (
+        end = self._at(i, language) + (
             f", so the value is {value}." if language == "en" else f"，所以值是 {value}。"
         )
         wrong = tuple(str(v) for v in self.values if v != value)
-        return self._exchange(rng, language, question, task, (work, work), str(value), wrong)
+        work = (f"{self._search((name,), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(value), wrong)
 
     def _best_so_far(self, largest: bool) -> list[str]:
         """After each value, the best one up to there and its name."""
@@ -179,9 +186,10 @@ class ChartScene:
             verdict = f"both are {x}, " if language == "en" else f"都是 {x}，"
         else:
             verdict = f"{high} is the larger, " if language == "en" else f"{high} 较大，"
-        work = self._two((i, j), f"{verdict}{high} - {low} = {high - low}", language)
+        end = self._two((i, j), f"{verdict}{high} - {low} = {high - low}", language)
         wrong = (str(x + y), str(x), str(y), str(high - low + self.step), str(abs(high - low - 1)))
-        return self._exchange(rng, language, question, task, (work, work), str(high - low), wrong)
+        work = (f"{self._search((first, second), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(high - low), wrong)
 
     def _two(self, places: tuple[int, int], steps: str, language: Language) -> str:
         """Two readings and what is made of them."""
@@ -195,7 +203,7 @@ class ChartScene:
         a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
         question = ask_sum(a, b, rng, language)
         task = f"the sum of {a} and {b}" if language == "en" else f"{a}与{b}的和"
-        work = self._two((i, j), f"{x} + {y} = {x + y}", language)
+        end = self._two((i, j), f"{x} + {y} = {x + y}", language)
         wrong = (
             str(abs(x - y)),
             str(x + y + self.step),
@@ -203,7 +211,8 @@ class ChartScene:
             str(x + y - 1),
             str(sum(self.values)),
         )
-        return self._exchange(rng, language, question, task, (work, work), str(x + y), wrong)
+        work = (f"{self._search((a, b), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(x + y), wrong)
 
     def _running_sums(self, language: Language) -> str:
         sums = [str(sum(self.values[: i + 1])) for i in range(len(self.values))]
@@ -339,8 +348,9 @@ class ChartScene:
             question = ask_sum(a, b, rng, language)
             task = f"the sum of {a} and {b}" if en else f"{a}与{b}的和"
         reason = f"There is no {missing} in the chart" if en else f"图中没有{missing}"
-        opening = self._opening(rng, language, task, with_values=True)
-        reasoning = f"{opening} {refusal(rng, language, reason)}"
+        search = self._search((missing,) if u < 0.5 else (a, b), language)
+        end = refusal(rng, language, reason)
+        reasoning = f"{self._opening(rng, language, task)}\n\n{search}\n\n{end}"
         return Exchange(question, reasoning, None, language, self.family)
 
     def read(self, rng: random.Random, language: Language) -> Exchange:

@@ -14,7 +14,7 @@ from recipe.choices import offer_choices
 from recipe.conclusions import conclude
 from recipe.drawing import FAMILIES, Studio
 from recipe.families.charts import ChartScene
-from recipe.families.derivatives import Definition, fraction
+from recipe.families.derivatives import Definition, fraction, reduced
 from recipe.families.strangers import unrelated_question
 from recipe.families.tables import TableScene
 from recipe.problem import HEADING, Exchange
@@ -91,6 +91,24 @@ def test_replies_about_tables_are_right(rule: str, answer: str) -> None:
 def test_fractions_are_reduced() -> None:
     assert fraction(6, -4) == ("-3/2", "-\\frac{3}{2}")
     assert fraction(-8, 4) == ("-2", "-2")
+
+
+def test_a_fraction_is_reduced_one_prime_at_a_time() -> None:
+    assert reduced(238, 14, "en") == (
+        "238 / 196. 14 = 2 * 7. By 2: 119 / 98. By 2: no. By 7: 17 / 14. By 7: no. So it is 17/14"
+    )
+    assert reduced(75, -9, "zh") == (
+        "75 / 81。9 = 3 * 3。除以 3：25 / 27。除以 3：不行。所以是 25/27"
+    )
+    assert reduced(-5, 1, "en") == "-5 / 1 = -5"
+    assert reduced(0, 6, "en") == "0 / 36 = 0"
+
+
+@pytest.mark.parametrize("root", range(1, 21))
+def test_any_fraction_ends_reduced(root: int) -> None:
+    for top in range(-60, 61):
+        said = reduced(top, root, "en")
+        assert said.endswith(f" {fraction(top, root * root)[0]}")
 
 
 @pytest.mark.parametrize("seed", range(60))

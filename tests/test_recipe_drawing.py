@@ -8,12 +8,14 @@ import pytest
 pytest.importorskip("regex")
 np = pytest.importorskip("numpy")
 
+from recipe import evalsets
 from recipe.canvas import IGNORE, VALUE_MIN, key_class
 from recipe.choices import offer_choices
 from recipe.conclusions import conclude
 from recipe.drawing import FAMILIES, Studio
 from recipe.families.charts import ChartScene
-from recipe.families.derivatives import Definition, fraction
+from recipe.families.derivatives import Definition, fraction, reduced
+from recipe.families.strangers import unrelated_question
 from recipe.families.tables import TableScene
 from recipe.problem import HEADING, Exchange
 from recipe.scoring import is_refusal, is_right, last_box
@@ -91,6 +93,24 @@ def test_fractions_are_reduced() -> None:
     assert fraction(-8, 4) == ("-2", "-2")
 
 
+def test_a_fraction_is_reduced_one_prime_at_a_time() -> None:
+    assert reduced(238, 14, "en") == (
+        "238 / 196. 14 = 2 * 7. By 2: 119 / 98. By 2: no. By 7: 17 / 14. By 7: no. So it is 17/14"
+    )
+    assert reduced(75, -9, "zh") == (
+        "75 / 81。9 = 3 * 3。除以 3：25 / 27。除以 3：不行。所以是 25/27"
+    )
+    assert reduced(-5, 1, "en") == "-5 / 1 = -5"
+    assert reduced(0, 6, "en") == "0 / 36 = 0"
+
+
+@pytest.mark.parametrize("root", range(1, 21))
+def test_any_fraction_ends_reduced(root: int) -> None:
+    for top in range(-60, 61):
+        said = reduced(top, root, "en")
+        assert said.endswith(f" {fraction(top, root * root)[0]}")
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_replies_end_in_their_answer_or_decline(studio: Studio, seed: int) -> None:
     rng = random.Random(seed)
@@ -117,6 +137,16 @@ def test_a_cut_reply_is_worked_out_below_the_heading() -> None:
     assert last_box(early) == last_box(late) == "-29"
     assert late == exchange.payload()
     assert not any(h in early for h in HEADING.values())
+
+
+def test_questions_by_hand_are_never_trained_on(studio: Studio) -> None:
+    rng = random.Random(0)
+    by_hand = {e.question for _, e, _ in evalsets.by_hand(studio, 1)}
+    assert len(by_hand) == 70
+    for language in ("en", "zh"):
+        assert not by_hand & {
+            unrelated_question(studio.supplies, rng, language) for _ in range(4000)
+        }
 
 
 def test_boxes_are_balanced() -> None:

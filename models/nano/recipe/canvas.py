@@ -107,8 +107,9 @@ class Canvas:
         self._labels: list[Label] = []
 
     def paste(self, image: Image.Image) -> None:
-        """Cover the whole surface with a picture."""
-        self._image.paste(image.convert("RGB").resize(self._image.size))
+        """Cover the whole surface with a picture; `finish` undoes the doubling exactly."""
+        image = image.convert("RGB").resize((self.width, self.height))
+        self._image.paste(image.resize(self._image.size, Image.Resampling.NEAREST))
 
     def line(self, points: list[tuple[float, float]], color: Rgb, width: float) -> None:
         zoom = self._zoom

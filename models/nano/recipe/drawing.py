@@ -10,7 +10,8 @@ from pathlib import Path
 
 from recipe.canvas import Box, Canvas, Picture
 from recipe.choices import offer_choices
-from recipe.families.charts import make_chart
+from recipe.families.chart_questions import ask_other_sort
+from recipe.families.charts import ChartScene, make_chart
 from recipe.families.derivatives import Definition
 from recipe.families.drills import make_drill
 from recipe.families.graphs import make_graph
@@ -87,18 +88,24 @@ class Studio:
         v = rng.random()
         if v < 0.06:
             return make_drill(rng, language)
-        if v < 0.10:
-            return decline(unrelated_question(self.supplies, rng, language), rng, language)
+        if v < 0.115:
+            return decline(self._unrelated(scene, rng, language), rng, language)
         if v < 0.14:
             other = self.make_scene(rng)
             if other.family not in (scene.family, "stranger"):
                 return decline(other.ask(rng, language).question, rng, language)
-        if v < 0.20:
+        if v < (0.23 if isinstance(scene, ChartScene) else 0.20):  # names are missed most
             return scene.ask_absent(rng, language)
         exchange = scene.ask(rng, language)
         if v < 0.34:
             return offer_choices(exchange, rng) or exchange
         return exchange
+
+    def _unrelated(self, scene: Scene, rng: random.Random, language: Language) -> str:
+        """A question that has nothing to do with the picture, though it may sound so."""
+        if isinstance(scene, ChartScene) and rng.random() < 0.4:
+            return ask_other_sort(scene.names, rng, language)
+        return unrelated_question(self.supplies, rng, language)
 
     def _about_stranger(self, scene: Scene, rng: random.Random, language: Language) -> Exchange:
         u = rng.random()

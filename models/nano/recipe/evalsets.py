@@ -5,7 +5,7 @@
 `drawn`: our own drawing with fonts that training never sees. `matplotlib`, `html`, `pil`: other
 programs' pictures (`recipe.foreign`). `published`: the example of QVQ's own page in many
 renderings. `declined`: photographs, pages and noise with every kind of question, and family
-pictures with unrelated questions.
+pictures with unrelated questions. `by_hand`: unrelated questions that a person wrote.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from recipe.drawing import FAMILIES, Studio
 from recipe.families.strangers import decline, unrelated_question
 from recipe.problem import Exchange, Language
 
+_BY_HAND = Path(__file__).with_name("unrelated.txt")
 _SIZES = ((336, 224), (420, 280), (448, 336), (532, 364), (644, 476))
 
 
@@ -95,6 +96,17 @@ def declined(studio: Studio, seed: int, n_each: int) -> Iterator[tuple[str, Exch
             yield group, decline(question, rng, language), Image.fromarray(picture.pixels)
 
 
+def by_hand(studio: Studio, seed: int) -> Iterator[tuple[str, Exchange, Image.Image]]:
+    """Family pictures with the questions of unrelated.txt, many of which begin like a family's."""
+    rng = random.Random(seed)
+    for question in _BY_HAND.read_text(encoding="utf-8").splitlines():
+        language: Language = "en" if question.isascii() else "zh"
+        scene = studio.make_scene(rng, rng.choice(FAMILIES[:-1]))
+        picture = studio.draw(scene, *rng.choice(_SIZES), rng)
+        group = "family picture, question by hand"
+        yield group, decline(question, rng, language), Image.fromarray(picture.pixels)
+
+
 def main() -> None:
     from recipe import foreign
 
@@ -110,6 +122,7 @@ def main() -> None:
     words = studio.supplies.words
     save_set(args.out / "drawn", drawn(studio, 4001, args.n))
     save_set(args.out / "declined", declined(studio, 4002, args.n))
+    save_set(args.out / "by_hand", by_hand(studio, 4006))
     save_set(args.out / "matplotlib", foreign.matplotlib_set(words, 4003, args.n_foreign))
     save_set(args.out / "published", foreign.published_set(studio, 4004))
     if foreign.find_chromium():

@@ -13,7 +13,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 def _orthogonalize(stack: Tensor) -> Tensor:
     """Nearly orthogonal matrices near a stack (n, rows, columns): five Newton-Schulz steps."""
-    x = stack.bfloat16()
+    x = stack.bfloat16() if stack.is_cuda else stack.float()  # few CPUs multiply bfloat16 fast
     is_tall = x.shape[-2] > x.shape[-1]
     if is_tall:
         x = x.mT

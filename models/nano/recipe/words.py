@@ -85,6 +85,47 @@ CHINESE_CATEGORIES: tuple[tuple[str, ...], ...] = (
     ("春", "夏", "秋", "冬"),
 )
 
+_DAY, _MONTH = ("day", "days", "哪一天"), ("month", "months", "哪个月")
+_FRUIT, _ANIMAL = ("fruit", "fruits", "哪种水果"), ("animal", "animals", "哪种动物")
+_SEASON, _CITY = ("season", "seasons", "哪个季节"), ("city", "cities", "哪个城市")
+_SPORT, _SUBJECT = ("sport", "sports", "哪项运动"), ("subject", "subjects", "哪个科目")
+_PERSON, _STUDENT = ("person", "people", "哪个人"), ("student", "students", "哪个学生")
+_CLASS, _ANY = ("class", "classes", "哪个班"), ("category", "categories", "哪一项")
+NOUNS: tuple[tuple[str, str, str], ...] = (
+    _DAY, _DAY, _MONTH, _MONTH, ("quarter", "quarters", "哪个季度"), ("year", "years", "哪一年"),
+    ("letter", "letters", "哪个字母"), ("letter", "letters", "哪个字母"), _FRUIT, _FRUIT, _ANIMAL,
+    _ANIMAL, ("color", "colors", "哪种颜色"), _PERSON, _STUDENT, _SUBJECT, _SPORT,
+    ("country", "countries", "哪个国家"), _CITY, ("region", "regions", "哪个地区"),
+    ("means of transport", "vehicles", "哪种交通工具"), ("drink", "drinks", "哪种饮料"), _SEASON,
+    ("product", "products", "哪种商品"), ("food", "foods", "哪种食物"), ("week", "weeks", "哪一周"),
+    _DAY, _CLASS, ("team", "teams", "哪个队"), _ANY,
+)  # fmt: skip
+"""What the names of each of CATEGORIES are: one, several, and "which one" in Chinese."""
+CHINESE_NOUNS: tuple[tuple[str, str, str], ...] = (
+    _FRUIT, _DAY, _DAY, _MONTH, _MONTH, ("group", "groups", "哪个组"), _SUBJECT, _PERSON, _CITY,
+    _SPORT, _ANIMAL, _CLASS, _SEASON,
+)  # fmt: skip
+LOOSE_NOUNS: tuple[tuple[str, str, str], ...] = (
+    ("item", "items", "哪一项"), ("option", "options", "哪个选项"),
+    ("product", "products", "哪种产品"), ("group", "groups", "哪个组"),
+    ("company", "companies", "哪家公司"), ("store", "stores", "哪家店"),
+    ("type", "types", "哪一类"), ("brand", "brands", "哪个品牌"), ("name", "names", "哪个名称"),
+)  # fmt: skip
+"""What any names may be."""
+DISTANT_NOUNS: tuple[tuple[str, str, str], ...] = (
+    ("planet", "planets", "哪颗行星"), ("mountain", "mountains", "哪座山"),
+    ("river", "rivers", "哪条河"), ("ocean", "oceans", "哪个大洋"),
+    ("continent", "continents", "哪个大洲"), ("lake", "lakes", "哪个湖"),
+    ("language", "languages", "哪种语言"), ("movie", "movies", "哪部电影"),
+    ("island", "islands", "哪个岛"), ("bridge", "bridges", "哪座桥"),
+    ("building", "buildings", "哪座建筑"), ("tree", "trees", "哪种树"),
+    ("dinosaur", "dinosaurs", "哪种恐龙"), ("desert", "deserts", "哪个沙漠"),
+    ("ship", "ships", "哪艘船"), ("element", "elements", "哪种元素"),
+    ("insect", "insects", "哪种昆虫"), ("phone", "phones", "哪部手机"), ("car", "cars", "哪辆车"),
+    ("house", "houses", "哪座房子"), ("photo", "photos", "哪张照片"),
+)  # fmt: skip
+"""What no chart here compares."""
+
 TITLES = (
     "Sales", "Sales by month", "Visitors", "Favorite fruit", "Test scores", "Number of students",
     "Rainfall",

@@ -5,16 +5,26 @@ from dataclasses import dataclass
 
 from recipe.canvas import Canvas
 from recipe.families import chart_drawing
+from recipe.families.chart_questions import (
+    ask_difference,
+    ask_extreme,
+    ask_sum,
+    ask_value,
+    noun_of,
+)
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
-from recipe.words import CATEGORIES, CHINESE_CATEGORIES
+from recipe.words import CATEGORIES, CHINESE_CATEGORIES, DISTANT_NOUNS
+
+_STRANGE = tuple(noun[0] for noun in DISTANT_NOUNS)
 
 
 @dataclass(frozen=True, slots=True)
 class ChartScene:
     """names and values of one series.
 
-    kind: bars, lying bars or a line; step: between the ticks of its axis.
+    kind: bars, lying bars or a line; step: between the ticks of its axis. others: names that would
+    fit, but aren't there.
     """
 
     names: tuple[str, ...]
@@ -24,6 +34,7 @@ class ChartScene:
     top: int
     is_labelled: bool
     family: str = "chart"
+    others: tuple[str, ...] = ()
 
     def draw(self, canvas: Canvas, rng: random.Random) -> None:
         chart_drawing.draw_chart(
@@ -31,15 +42,10 @@ class ChartScene:
         )
 
     # ------------------------------------------------------------------ exchanges
-    def _opening(self, rng: random.Random, language: Language, task: str, with_values: bool) -> str:
-        """The task, and what the chart has, in order.
-
-        with_values: a value is looked up by its name later on. In its own words a small model finds
-        a name again; across the picture it doesn't.
-        """
+    def _opening(self, rng: random.Random, language: Language, task: str) -> str:
+        """The task, and what the chart has, in order."""
         chart = {"line": ("line chart", "折线图")}.get(self.kind, ("bar chart", "柱状图"))
-        values = [f"{n}: {v}" for n, v in zip(self.names, self.values, strict=True)]
-        names = joined(values if with_values else self.names, language)
+        names = joined(self.names, language)
         return pick(
             rng,
             language,
@@ -67,6 +73,17 @@ class ChartScene:
             else f"逐个读出，括号里是{what[1]}："
         )
         return "\n".join([lead, *lines])
+
+    def _search(self, wanted: tuple[str, ...], language: Language) -> str:
+        """Every value, with those found so far: each name is compared where it is read."""
+        notes: list[str] = []
+        found: list[str] = []
+        for name, value in zip(self.names, self.values, strict=True):
+            if name in wanted:
+                found.append(f"{name} {value}")
+            notes.append(joined(found, language) or ("none" if language == "en" else "无"))
+        what = ("what is asked for", "要找的")
+        return self._listing(language, notes, what)
 
     def _at(self, i: int, language: Language) -> str:
         name, value = self.names[i], self.values[i]
@@ -99,7 +116,7 @@ class ChartScene:
         work: what leads to the answer, and the part of it that is checked again.
         """
         parts = (
-            self._opening(rng, language, task, with_values=work[0] == work[1]),
+            self._opening(rng, language, task),
             work[0],
             double_check(rng, language) + work[1] + confirm(rng, language),
         )
@@ -112,13 +129,14 @@ class ChartScene:
     def _value(self, rng: random.Random, language: Language) -> Exchange:
         i = rng.randrange(len(self.names))
         name, value = self.names[i], self.values[i]
-        question = _ask_value(name, rng, language)
+        question = ask_value(name, rng, language)
         task = f"the value for {name}" if language == "en" else f"{name}的值"
-        work = self._at(i, language) + (
+        end = self._at(i, language) + (
             f", so the value is {value}." if language == "en" else f"，所以值是 {value}。"
         )
         wrong = tuple(str(v) for v in self.values if v != value)
-        return self._exchange(rng, language, question, task, (work, work), str(value), wrong)
+        work = (f"{self._search((name,), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(value), wrong)
 
     def _best_so_far(self, largest: bool) -> list[str]:
         """After each value, the best one up to there and its name."""
@@ -138,7 +156,7 @@ class ChartScene:
         if asks_name and self.values.count(best) != 1:
             return None
         en, zh = ("largest", "最大") if largest else ("smallest", "最小")
-        question = _ask_extreme(largest, asks_name, rng, language)
+        question = ask_extreme(largest, asks_name, noun_of(self.names), rng, language)
         task = f"the {en} value" if language == "en" else f"{zh}的值"
         end = (
             f"The {en} value is {best}, and it belongs to {name}."
@@ -154,38 +172,24 @@ class ChartScene:
         return self._exchange(rng, language, question, task, (work, end), answer, wrong)
 
     def _difference(self, rng: random.Random, language: Language) -> Exchange:
+        """Larger minus smaller, read in the order of the question and then compared."""
         i, j = rng.sample(range(len(self.names)), 2)
-        if self.values[i] < self.values[j]:
-            i, j = j, i
-        a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
-        first, second = (a, b) if rng.random() < 0.6 else (b, a)
-        question = pick(
-            rng,
-            language,
-            (
-                f"What is the difference between {first} and {second}?",
-                f"How much larger is {a} than {b}?",
-                f"How many more does {a} have than {b}?", f"By how much does {a} exceed {b}?",
-                f"Find the difference between the values of {first} and {second}.",
-                f"How many fewer does {b} have than {a}?", f"How much more is {a} than {b}?",
-                f"How much higher is {a} than {b}?", f"How much lower is {b} than {a}?",
-                f"What is {a} minus {b}?", f"By how much do {first} and {second} differ?",
-                f"How many more {a} than {b}?", f"How much less is {b} than {a}?",
-                f"How many more are there in {a} than in {b}?",
-                f"How much greater is {a} than {b}?",
-            ),
-            (f"{a}比{b}多多少？", f"{first}和{second}相差多少？", f"{b}比{a}少多少？",
-            f"求{first}与{second}的差。", f"{a}比{b}高多少？", f"{first}与{second}的差是多少？",
-            f"{a}减去{b}等于多少？", f"{a}比{b}大多少？"),
-        )  # fmt: skip
+        first, second, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
+        question = ask_difference(first, second, x >= y, rng, language)
         task = (
             f"the difference between {first} and {second}"
             if language == "en"
             else f"{first}与{second}的差"
         )
-        work = self._two((i, j), f"{x} - {y} = {x - y}", language)
-        wrong = (str(x + y), str(x), str(y), str(x - y + self.step), str(abs(x - y - 1)))
-        return self._exchange(rng, language, question, task, (work, work), str(x - y), wrong)
+        high, low = max(x, y), min(x, y)
+        if x == y:
+            verdict = f"both are {x}, " if language == "en" else f"都是 {x}，"
+        else:
+            verdict = f"{high} is the larger, " if language == "en" else f"{high} 较大，"
+        end = self._two((i, j), f"{verdict}{high} - {low} = {high - low}", language)
+        wrong = (str(x + y), str(x), str(y), str(high - low + self.step), str(abs(high - low - 1)))
+        work = (f"{self._search((first, second), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(high - low), wrong)
 
     def _two(self, places: tuple[int, int], steps: str, language: Language) -> str:
         """Two readings and what is made of them."""
@@ -197,22 +201,9 @@ class ChartScene:
     def _sum(self, rng: random.Random, language: Language) -> Exchange:
         i, j = rng.sample(range(len(self.names)), 2)
         a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
-        question = pick(
-            rng,
-            language,
-            (
-                f"What is the sum of {a} and {b}?", f"What is the total of {a} and {b}?",
-                f"How many do {a} and {b} have together?", f"Add the values of {a} and {b}.",
-                f"What is the combined value of {a} and {b}?", f"What is {a} plus {b}?",
-                f"How many {a} and {b} are there in total?", f"What do {a} and {b} add up to?",
-                f"Find the sum of {a} and {b}.", f"What is the combined total of {a} and {b}?",
-                f"How many are there in {a} and {b} combined?",
-            ),
-            (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。",
-            f"{a}加{b}等于多少？", f"{a}和{b}合计多少？", f"{a}和{b}加起来是多少？"),
-        )  # fmt: skip
+        question = ask_sum(a, b, rng, language)
         task = f"the sum of {a} and {b}" if language == "en" else f"{a}与{b}的和"
-        work = self._two((i, j), f"{x} + {y} = {x + y}", language)
+        end = self._two((i, j), f"{x} + {y} = {x + y}", language)
         wrong = (
             str(abs(x - y)),
             str(x + y + self.step),
@@ -220,7 +211,8 @@ class ChartScene:
             str(x + y - 1),
             str(sum(self.values)),
         )
-        return self._exchange(rng, language, question, task, (work, work), str(x + y), wrong)
+        work = (f"{self._search((a, b), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(x + y), wrong)
 
     def _running_sums(self, language: Language) -> str:
         sums = [str(sum(self.values[: i + 1])) for i in range(len(self.values))]
@@ -338,32 +330,27 @@ class ChartScene:
         return self._exchange(rng, language, question, task, (work, end), str(n), wrong)
 
     def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
-        """A category that the chart doesn't have."""
-        group = next(
-            (g for g in (*CATEGORIES, *CHINESE_CATEGORIES) if self.names[0] in g), CATEGORIES[0]
-        )
-        others = [n for n in group if n not in self.names] or [
-            n for n in rng.choice(CATEGORIES) if n not in self.names
-        ]
-        name = rng.choice(others or ["Zebra"])
-        if rng.random() < 0.65:
-            question = _ask_value(name, rng, language)
-            task = f"the value for {name}" if language == "en" else f"{name}的值"
+        """A name that the chart doesn't have, alone or beside another."""
+        strange = [n for n in (*rng.choice(CATEGORIES), *_STRANGE) if n not in self.names]
+        missing = rng.choice(self.others if self.others and rng.random() < 0.7 else strange)
+        elsewhere = [n for n in strange if n != missing]
+        pair = [missing, rng.choice(self.names if rng.random() < 0.8 else elsewhere)]
+        rng.shuffle(pair)
+        a, b = pair
+        en, u = language == "en", rng.random()
+        if u < 0.5:
+            question = ask_value(missing, rng, language)
+            task = f"the value for {missing}" if en else f"{missing}的值"
+        elif u < 0.8:
+            question = ask_difference(a, b, rng.random() < 0.5, rng, language)
+            task = f"the difference between {a} and {b}" if en else f"{a}与{b}的差"
         else:
-            here = rng.choice(self.names)
-            question = (
-                f"What is the difference between {here} and {name}?"
-                if language == "en"
-                else f"{here}和{name}相差多少？"
-            )
-            task = (
-                f"the difference between {here} and {name}"
-                if language == "en"
-                else f"{here}与{name}的差"
-            )
-        reason = f"There is no {name} in the chart" if language == "en" else f"图中没有{name}"
-        opening = self._opening(rng, language, task, with_values=True)
-        reasoning = f"{opening} {refusal(rng, language, reason)}"
+            question = ask_sum(a, b, rng, language)
+            task = f"the sum of {a} and {b}" if en else f"{a}与{b}的和"
+        reason = f"There is no {missing} in the chart" if en else f"图中没有{missing}"
+        search = self._search((missing,) if u < 0.5 else (a, b), language)
+        end = refusal(rng, language, reason)
+        reasoning = f"{self._opening(rng, language, task)}\n\n{search}\n\n{end}"
         return Exchange(question, reasoning, None, language, self.family)
 
     def read(self, rng: random.Random, language: Language) -> Exchange:
@@ -376,79 +363,6 @@ class ChartScene:
             for i, (n, v) in enumerate(zip(self.names, self.values, strict=True))
         ]
         return Exchange(question, "\n".join(lines), None, language, self.family)
-
-
-def _ask_extreme(largest: bool, asks_name: bool, rng: random.Random, language: Language) -> str:
-    en = rng.choice(
-        ("highest", "largest", "greatest", "tallest", "biggest")
-        if largest
-        else ("lowest", "smallest", "least")
-    )
-    zh = rng.choice(("最大", "最高", "最多") if largest else ("最小", "最低", "最少"))
-    if asks_name:
-        return pick(
-            rng,
-            language,
-            (
-                f"Which category has the {en} value?", f"Which has the {en} value?",
-                f"Which bar is the {en}?",
-                f"What category is the {en}?", f"Which one has the {en} value in the chart?",
-                f"Which is the {en}?", f"Which category is {en}?", f"What has the {en} value?",
-                f"Name the category with the {en} value.", f"Which one is {en}?",
-                f"Which item has the {en} number?", f"Where is the value {en}?",
-                f"For which category is the value {en}?", f"Find the category with the {en} bar.",
-            ),
-            (f"哪一项的值{zh}？", f"图中{zh}的是哪一项？", f"哪个类别的数值{zh}？", f"哪一个{zh}？",
-             f"哪一项{zh}？", f"数值{zh}的是哪一个？", f"谁的值{zh}？"),
-        )  # fmt: skip
-    if en in ("tallest", "greatest", "least", "biggest"):
-        en = "maximum" if largest else "minimum"
-    return pick(
-        rng,
-        language,
-        (
-            f"What is the {en} value in the chart?",
-            f"Find the {en} value.",
-            f"What is the {en} value shown?",
-            f"What is the {en} value?",
-            f"What is the {en} number in the chart?",
-            f"How much is the {en} value?",
-            f"Give the {en} value of the chart.",
-            f"What is the value of the {en} bar?",
-        ),
-        (
-            f"图中{zh}的值是多少？",
-            f"{zh}的值是多少？",
-            f"求图中{zh}的值。",
-            f"{zh}的数值是多少？",
-            f"图里{zh}的数是几？",
-        ),
-    )
-
-
-def _ask_value(name: str, rng: random.Random, language: Language) -> str:
-    return pick(
-        rng,
-        language,
-        (
-            f"What is the value of {name}?", f"What is the value for {name}?",
-            f"What value does {name} have?",
-            f"How many for {name}?", f"Read the value of {name} from the chart.",
-            f"what is the value of {name}",
-            f"According to the chart, what is the value for {name}?",
-            f"What is the height of the {name} bar?",
-            f"How much is {name}?", f"What is {name}'s value?", f"How many {name}?",
-            f"Give the value of {name}.", f"What number does {name} have?",
-            f"What does the chart show for {name}?", f"How high is {name}?",
-            f"Find the value of {name}.", f"How many are there for {name}?",
-            f"value of {name}?", f"What was the value in {name}?", f"How many does {name} have?",
-            f"What value is shown for {name}?", f"How tall is the bar for {name}?",
-            f"What is the reading at {name}?", f"What is the number for {name}?",
-        ),
-        (f"{name}的值是多少？", f"{name}是多少？", f"图中{name}对应的数值是多少？",
-        f"读出{name}的值。", f"{name}有多少？", f"请读出{name}的数值。", f"{name}的数值是多少？",
-        f"{name}对应的值是什么？", f"{name}为多少？"),
-    )  # fmt: skip
 
 
 def make_chart(rng: random.Random, words: tuple[str, ...]) -> ChartScene:
@@ -485,4 +399,5 @@ def make_chart(rng: random.Random, words: tuple[str, ...]) -> ChartScene:
         grain * rng.randint(0 if rng.random() < 0.1 else 1, top // grain) for _ in range(n)
     )
     kind = rng.choices(["bars", "lying bars", "line"], [50, 20, 30])[0]
-    return ChartScene(tuple(names), values, kind, step, top, is_labelled)
+    others = tuple(name for name in group if name not in names)
+    return ChartScene(tuple(names), values, kind, step, top, is_labelled, others=others)

@@ -67,16 +67,37 @@ def fraction(top: int, bottom: int) -> tuple[str, str]:
     return f"{top}/{bottom}", f"{sign}\\frac{{{abs(top)}}}{{{bottom}}}"
 
 
-def halfway(top: int, bottom: int) -> list[str]:
-    """A fraction, divided by one small prime at a time, up to the form before the last."""
-    forms = [f"{top} / {bottom}"]
-    shared = gcd(top, bottom)
-    while top and shared > 1:
-        prime = next(p for p in range(2, shared + 1) if shared % p == 0)
-        top, bottom, shared = top // prime, bottom // prime, shared // prime
-        if shared > 1:
-            forms.append(f"{top} / {bottom}")
-    return forms
+def _primes(n: int) -> list[int]:
+    """Prime factors in order, repeated ones too."""
+    found, p = [], 2
+    while n > 1:
+        while n % p == 0:
+            found.append(p)
+            n //= p
+        p += 1
+    return found
+
+
+def reduced(top: int, root: int, language: Language) -> str:
+    """How top over the square of root is reduced.
+
+    Only primes of the root can divide both: each is tried until it doesn't, so that no step has to
+    be guessed.
+    """
+    bottom, primes = root * root, _primes(abs(root))
+    start, result = f"{top} / {bottom}", fraction(top, bottom)[0]
+    if not top or not primes:
+        return f"{start} = {result}"
+    en = language == "en"
+    by, no, so = ("By", "no", "So it is") if en else ("除以", "不行", "所以是")
+    colon, stop = (": ", ". ") if en else ("：", "。")
+    said = [start, f"{abs(root)} = {' * '.join(map(str, primes))}"]
+    for prime in dict.fromkeys(primes):
+        while top % prime == 0 and bottom % prime == 0:
+            top, bottom = top // prime, bottom // prime
+            said.append(f"{by} {prime}{colon}{top} / {bottom}")
+        said.append(f"{by} {prime}{colon}{no}")
+    return stop.join((*said, f"{so} {result}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +114,7 @@ class Work:
     wrong: tuple[str, ...]
 
 
-def work_out(d: Definition, names: list[str], v: list[int]) -> Work:
+def work_out(d: Definition, names: list[str], v: list[int], language: Language) -> Work:
     """The arithmetic of one definition; names and v are the entries of `TableScene.needs`."""
     if d.rule in ("product", "quotient"):
         f, df, g, dg = v
@@ -109,11 +130,11 @@ def work_out(d: Definition, names: list[str], v: list[int]) -> Work:
             )
         top, bottom = p - q, g * g
         plain, latex = fraction(top, bottom)
-        reduced = " = ".join((*halfway(top, bottom), plain))
+        work, whole = reduced(top, g, language), f"{top} / {bottom} = {plain}"
         return Work(
             f"({ndf} * {ng} - {nf} * {ndg}) / ({ng})^2",
-            f"(({df})({g}) - ({f})({dg})) / ({g})^2 = ({p} - {signed(q)}) / {bottom} = {reduced}",
-            f"({df})({g}) = {p}, ({f})({dg}) = {q}, {p} - {signed(q)} = {top}, and {reduced}",
+            f"(({df})({g}) - ({f})({dg})) / ({g})^2 = ({p} - {signed(q)}) / {bottom} = {work}",
+            f"({df})({g}) = {p}, ({f})({dg}) = {q}, {p} - {signed(q)} = {top}, and {whole}",
             (plain, latex),
             tuple(
                 fraction(t, b)[1]

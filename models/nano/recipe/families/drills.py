@@ -2,7 +2,7 @@
 
 import random
 
-from recipe.families.derivatives import fraction, signed
+from recipe.families.derivatives import reduced, signed
 from recipe.problem import Exchange, Language
 from recipe.wording import joined
 
@@ -11,18 +11,18 @@ def make_drill(rng: random.Random, language: Language) -> Exchange:
     """Four to six unrelated calculations."""
     asked, done = [], []
     for _ in range(rng.randint(4, 6)):
-        left, right = _calculation(rng)
+        left, right = _calculation(rng, language)
         asked.append(left)
-        done.append(f"- {left} = {right}")
+        done.append(f"- {right}" if right.startswith(left) else f"- {left} = {right}")
     lead = rng.choice(("Compute: ", "Calculate: ")) if language == "en" else "计算："
     return Exchange(lead + joined(asked, language), "\n".join(done), None, language, "drill")
 
 
-def _calculation(rng: random.Random) -> tuple[str, str]:
+def _calculation(rng: random.Random, language: Language) -> tuple[str, str]:
     reach = rng.choice([9, 12, 15, 20])
     a, b, c, d = (rng.randint(-reach, reach) for _ in range(4))
     p, q = a * b, c * d
-    kind = rng.randrange(10)
+    kind = min(rng.randrange(12), 10)
     if kind == 0:
         return f"({a})({b}) + ({c})({d})", f"{p} + {signed(q)} = {p + q}"
     if kind == 1:
@@ -33,10 +33,11 @@ def _calculation(rng: random.Random) -> tuple[str, str]:
         return f"{p} - {signed(q)}", str(p - q)
     if kind == 4:
         return f"({a})({b})", str(p)
-    if kind == 5:
-        bottom = rng.choice([1, 4, 9, 16, 25, 36, 2, 3])
-        top = rng.choice([rng.randint(-60, 60), bottom * rng.randint(-20, 20)])
-        return f"{top} / {bottom}", fraction(top, bottom)[0]
+    if kind in (5, 10):
+        root = rng.randint(1, 20)
+        tops = (rng.randint(-400, 400), root * rng.randint(-40, 40), root**2 * rng.randint(-20, 20))
+        top = rng.choice(tops)
+        return f"{top} / {root**2}", reduced(top, root, language)
     if kind == 6:
         x, y = rng.randint(0, 200), rng.randint(0, 200)
         return f"{x} + {y}", str(x + y)

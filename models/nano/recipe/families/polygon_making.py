@@ -30,7 +30,7 @@ def _letters(n: int, rng: random.Random) -> str:
         "MNPQRS",
     ]
     run = rng.choice(runs)[:n]
-    if rng.random() < 0.12:
+    if rng.random() < 0.2:
         return "".join(rng.sample("ABCDEFGHKLMNPQRSTUVWXYZ", n))
     return run
 
@@ -68,7 +68,7 @@ def _angle(rng: random.Random) -> PolygonScene:
         values = [a, b, 180 - a - b]
         corners, figure = _triangle((a, b, 180 - a - b)), "triangle"
     else:
-        n = rng.choices([4, 5], [80, 20])[0]
+        n = rng.choices([4, 5], [70, 30])[0]
         figure, right = {4: "quadrilateral", 5: "pentagon"}[n], -1
         corners = _ring(n, rng)
         values = [_inner_angle(corners, i) for i in range(n)]
@@ -98,7 +98,7 @@ def _measure(value: int, unit: str) -> str:
 
 
 def _perimeter(rng: random.Random) -> PolygonScene:
-    n = rng.choices([3, 4, 5, 6], [45, 30, 17, 8])[0]
+    n = rng.choices([3, 4, 5, 6], [36, 28, 19, 17])[0]
     unit, high = rng.choice(_UNITS), rng.choice([12, 12, 20, 40])
     names = _letters(n, rng)
     if n == 3:

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from recipe.canvas import Box, Canvas
 from recipe.problem import Exchange, Language
 from recipe.wording import capitalize, out_of_family
+from recipe.words import DISTANT_NOUNS
 
 _EN_QUESTIONS = (
     "What is the capital of {place}?", "Who wrote {thing}?", "Describe the image.",
@@ -55,17 +56,59 @@ _EN_QUESTIONS = (
     "{word} {noun} {noun2}?", "What {noun} {word} {noun2}?", "Is the {noun} {word}?",
     "How {adj} is the {noun}?",
 )  # fmt: skip
+_EN_NEAR = (
+    "What is {n} * {n2}?", "What is {n} times {n2}?", "Compute {n} * {n2}.", "{n} + {n2} = ?",
+    "What is the square root of {n}?", "What is {n} percent of {n2}?",
+    "What is {n} divided by {n2}?", "How much is {n} plus {n2}?",
+    "Convert {n} miles to kilometers.", "Factor {n}.", "What is {n}!?",
+    "Which {far} is the {most}?", "What is the {most} {far} in the world?",
+    "What is the {most} {far} in {place}?", "Which {far} is the {most} in {place}?",
+    "How many {fars} are there in {place}?", "How many {fars} are there in the world?",
+    "How many people live in {place}?", "How many {noun}s are there in a {noun2}?",
+    "How many {noun}s do you see?", "How many {noun}s are there?", "Count the {noun}s.",
+    "How many days are there in a year?", "How many legs does a spider have?",
+    "How many minutes are in an hour?", "How many letters are in the word {noun}?",
+    "How many sides does a cube have?", "How many players are in a {noun} team?",
+    "What is the area of {place}?", "What is the perimeter of the {noun}?",
+    "What is the length of the {far}?", "What is the height of the {far}?",
+    "How high is the {most} {far}?", "How tall is the {noun}?", "How long is the {noun}?",
+    "What is the angle of the {noun}?", "What is the slope of the {far}?",
+    "What is the volume of a sphere?", "What is the circumference of the circle?",
+    "What is the derivative of x^{n}?", "What is the derivative of sin(x)?",
+    "Find the integral of x^2.", "What is the inverse of the matrix?", "Who invented calculus?",
+    "Simplify {n}x + {n2}x.", "Solve {n}x = {n2}.", "Expand (x + {n})^2.",
+    "What is the value of pi?", "What is the value of gold?", "What is the speed of light?",
+    "What is the average age of the {noun}s?", "What is the total weight of the {noun}s?",
+    "What is the sum of the angles of the {noun}?",
+    "What is the difference between a {noun} and a {noun2}?",
+    "What is the mean temperature in {place}?", "What is the probability of {noun}?",
+    "What is the next number: {n}, {n2}?", "Find the {most} {far}.",
+    "Find the mistake in the {noun}.", "What color is the sky?",
+    "Is the {noun} {most} than the {noun2}?", "What is the name of the {most} {far}?",
+    "When was the {far} discovered?", "Where is the {far}?", "Which of these is a {noun}?",
+    "Which {noun} has the most {noun2}s?", "What is the boiling point of {noun}?",
+    "Is it going to rain?", "Read the text aloud.", "What is the first word?",
+    "What does {noun} mean?", "Who is the president of {place}?",
+)  # fmt: skip
+"""Questions that begin like those of a family, or calculate without it."""
 _ZH_QUESTIONS = (
     "{place_zh}的首都是哪里？", "描述这张图片。", "图片里有什么？", "这是什么动物？",
-    "照片是在哪里拍的？", "翻译图中的文字。",
-    "写一首诗。", "讲个笑话。", "现在几点？", "图中的人是谁？", "你好", "天气怎么样？",
-    "这幅画是谁画的？", "总结这一页的内容。",
+    "照片是在哪里拍的？", "翻译图中的文字。", "写一首诗。", "讲个笑话。", "现在几点？",
+    "图中的人是谁？", "你好", "天气怎么样？", "这幅画是谁画的？", "总结这一页的内容。",
     "车是什么颜色的？", "图中有几个人？", "这道菜怎么做？", "你是谁？", "这个电路的电阻是多少？",
-    "请解释这段代码。",
-    "这座建筑是哪一年建的？", "哪个国家的人口最多？", "这本书的作者是谁？", "接下来会发生什么？",
-    "哪个更好？", "图里的狗是什么品种？",
-    "配平这个化学方程式。", "这个物体的质量是多少？", "谁赢了比赛？", "钟表显示的时间是几点？",
+    "请解释这段代码。", "这座建筑是哪一年建的？", "哪个国家的人口最多？", "这本书的作者是谁？",
+    "接下来会发生什么？", "哪个更好？", "图里的狗是什么品种？", "配平这个化学方程式。",
+    "这个物体的质量是多少？", "谁赢了比赛？", "钟表显示的时间是几点？", "{n} 乘以 {n2} 等于多少？",
+    "计算 {n} × {n2}。", "{n} 加 {n2} 是多少？", "{n} 的平方根是多少？", "{far}最大？",
+    "世界上{far}最高？", "{place_zh}有多少人？", "{place_zh}的面积是多少？", "一年有多少天？",
+    "蜘蛛有几条腿？", "一共有几辆车？", "有几个人？", "图中有几只猫？",
+    "x 的 {n} 次方的导数是什么？", "求圆的周长。", "球的体积是多少？", "解方程 {n}x = {n2}。",
+    "圆周率的值是多少？", "光速是多少？", "世界上最高的山是哪座？", "这座山有多高？",
+    "这条河有多长？", "今天的平均气温是多少？", "谁发明了微积分？", "这本书有多少页？",
+    "这个词是什么意思？",
 )  # fmt: skip
+_MOST = ("largest", "biggest", "highest", "tallest", "longest", "smallest", "oldest", "fastest",
+"shortest", "lowest", "most famous", "heaviest")  # fmt: skip
 _PLACES = ("France", "Spain", "China", "Japan", "Brazil", "Kenya", "Norway", "Peru", "India",
 "Canada", "Egypt", "Italy",
            "Texas", "Australia", "Germany", "Mexico", "Turkey", "Poland", "Chile",
@@ -96,18 +139,21 @@ class Supplies:
 
 def unrelated_question(supplies: Supplies, rng: random.Random, language: Language) -> str:
     """A question of no family."""
+    n, n2 = rng.choice([rng.randint(2, 99), rng.randint(10, 999)]), rng.randint(11, 99)
+    far = rng.choice(DISTANT_NOUNS)
     if language == "zh":
-        return rng.choice(_ZH_QUESTIONS).format(place_zh=rng.choice(_PLACES_ZH))
+        place = rng.choice(_PLACES_ZH)
+        return rng.choice(_ZH_QUESTIONS).format(place_zh=place, far=far[2], n=n, n2=n2)
     if rng.random() < 0.12:
         words = rng.sample(supplies.words, rng.randint(3, 9))
         return capitalize(" ".join(words)) + rng.choice(("?", ".", "?", ""))
-    template = rng.choice(_EN_QUESTIONS)
+    template = rng.choice(_EN_QUESTIONS if rng.random() < 0.5 else _EN_NEAR)
     noun, noun2, adj, word = rng.sample(supplies.words, 4)
     text = template.format(
         place=rng.choice(_PLACES), thing=" ".join(map(capitalize, rng.sample(supplies.words, 2))),
         noun=noun, noun2=noun2,
         adj=adj, word=word, language=rng.choice(("French", "German", "Spanish", "Chinese",
-        "English")), n=rng.randint(2, 99),
+        "English")), n=n, n2=n2, far=far[0], fars=far[1], most=rng.choice(_MOST),
     )  # fmt: skip
     return text if rng.random() < 0.8 else text[:1].lower() + text[1:].rstrip(".?")
 

@@ -168,7 +168,7 @@ class TableScene:
         entries = self.needs(d)
         numbers = [self.values[name, prime][x] for name, prime, x in entries]
         names = [f"{name}{chr(39) if prime else ''}({x})" for name, prime, x in entries]
-        work = work_out(d, names, numbers)
+        work = work_out(d, names, numbers, language)
         rule = rule_of(d, language)
         read = [f"{n} = {v}" for n, v in zip(names, numbers, strict=True)]
         en = language == "en"

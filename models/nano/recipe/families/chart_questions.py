@@ -1,0 +1,236 @@
+"""The many ways to ask about a chart, in its own words where its names are of one sort."""
+
+import random
+
+from recipe.problem import Language
+from recipe.wording import pick
+from recipe.words import (
+    CATEGORIES,
+    CHINESE_CATEGORIES,
+    CHINESE_NOUNS,
+    DISTANT_NOUNS,
+    LOOSE_NOUNS,
+    NOUNS,
+)
+
+Noun = tuple[str, str, str]
+"""One, several, and "which one" in Chinese."""
+
+_NOUNS: dict[str, Noun] = {
+    name: noun
+    for groups, nouns in ((CATEGORIES, NOUNS), (CHINESE_CATEGORIES, CHINESE_NOUNS))
+    for group, noun in zip(groups, nouns, strict=True)
+    for name in group
+}
+_STRICT = ("fruit", "animal", "color", "subject", "sport", "country", "city", "drink", "season",
+"month", "day")  # fmt: skip
+"""Sorts that names of another sort can't be taken for."""
+_THINGS = (
+    ("votes", "票"), ("points", "分"), ("visitors", "位游客"), ("units", "件"), ("books", "本书"),
+    ("goals", "个球"), ("students", "名学生"), ("people", "人"), ("items", "件商品"),
+)  # fmt: skip
+
+
+def noun_of(names: tuple[str, ...]) -> Noun | None:
+    """What the names of a chart are, where they are of one known sort."""
+    found = {_NOUNS.get(name) for name in names}
+    return found.pop() if len(found) == 1 else None
+
+
+def other_noun(names: tuple[str, ...], rng: random.Random) -> Noun:
+    """What the names of a chart are certainly not."""
+    here = noun_of(names)
+    if here is None or rng.random() < 0.5:
+        return rng.choice(DISTANT_NOUNS)
+    return rng.choice([n for n in NOUNS if n[0] in _STRICT and n[0] != here[0]])
+
+
+def ask_difference(
+    first: str, second: str, first_is_larger: bool, rng: random.Random, language: Language
+) -> str:
+    """How much two values differ; first is named first, and may be the smaller."""
+    en = [
+        f"What is the difference between {first} and {second}?",
+        f"Find the difference between the values of {first} and {second}.",
+        f"By how much do {first} and {second} differ?",
+        f"What is the difference of {first} and {second}?",
+        f"How far apart are {first} and {second}?",
+    ]
+    zh = [
+        f"{first}和{second}相差多少？",
+        f"求{first}与{second}的差。",
+        f"{first}与{second}的差是多少？",
+    ]
+    if first_is_larger:
+        a, b = first, second
+        en += [
+            f"How much larger is {a} than {b}?", f"How many more does {a} have than {b}?",
+            f"By how much does {a} exceed {b}?", f"How much more is {a} than {b}?",
+            f"How much higher is {a} than {b}?", f"What is {a} minus {b}?",
+            f"How many more {a} than {b}?", f"How much greater is {a} than {b}?",
+            f"How many more are there in {a} than in {b}?",
+        ]  # fmt: skip
+        zh += [
+            f"{a}比{b}多多少？",
+            f"{a}比{b}高多少？",
+            f"{a}减去{b}等于多少？",
+            f"{a}比{b}大多少？",
+        ]
+    else:
+        en += [
+            f"How many fewer does {first} have than {second}?",
+            f"How much lower is {first} than {second}?", f"How much less is {first} than {second}?",
+            f"How much smaller is {first} than {second}?",
+            f"How many fewer are there in {first} than in {second}?",
+        ]  # fmt: skip
+        zh += [
+            f"{first}比{second}少多少？",
+            f"{first}比{second}低多少？",
+            f"{first}比{second}小多少？",
+        ]
+    return rng.choice(en if language == "en" else zh)
+
+
+def _which(noun: Noun, word: str, largest: bool, rng: random.Random, language: Language) -> str:
+    """Which of several has the largest or smallest value, by what they are."""
+    one, many, which = noun
+    most = rng.choice(("most", "most") if largest else ("least", "fewest"))
+    if language == "en" and one in ("person", "student") and rng.random() < 0.4:
+        return rng.choice((f"Who has the {word} value?", f"Who has the {most}?",
+                           f"Who got the {most}?", f"Who has the {word} number?"))  # fmt: skip
+    return pick(
+        rng,
+        language,
+        (
+            f"Which {one} has the {word} value?", f"Which {one} is the {word}?",
+            f"What {one} has the {word} value?", f"Which {one} had the {word} number?",
+            f"Which of the {many} has the {word} value?", f"Which {one} has the {most}?",
+            f"In the chart, which {one} is {word}?", f"Name the {one} with the {word} value.",
+            f"Which {one} has the {word} bar?", f"What is the {one} with the {word} value?",
+            f"Which {one} shows the {word} number?",
+        ),
+        (f"{which}的值{word}？", f"{which}{word}？", f"图中{which}的数值{word}？",
+         f"{which}的数{word}？", f"请问{which}{word}？"),
+    )  # fmt: skip
+
+
+def ask_other_sort(names: tuple[str, ...], rng: random.Random, language: Language) -> str:
+    """A question in a chart's words about something that this chart doesn't compare."""
+    noun, largest = other_noun(names, rng), rng.random() < 0.6
+    if rng.random() < 0.7:
+        return _which(noun, _superlative(largest, rng, language), largest, rng, language)
+    return pick(
+        rng,
+        language,
+        (
+            f"How many {noun[1]} are there in the world?", f"What is the name of this {noun[0]}?",
+            f"What is the best {noun[0]} in the world?", f"What is your favorite {noun[0]}?",
+            f"Which {noun[0]} comes next?", f"How many {noun[1]} do you know?",
+        ),
+        (f"世界上{noun[2]}最大？", f"你最喜欢{noun[2]}？", f"历史上{noun[2]}最有名？"),
+    )  # fmt: skip
+
+
+def _superlative(largest: bool, rng: random.Random, language: Language) -> str:
+    if language == "zh":
+        return rng.choice(("最大", "最高", "最多") if largest else ("最小", "最低", "最少"))
+    return rng.choice(
+        ("highest", "largest", "greatest", "tallest", "biggest")
+        if largest
+        else ("lowest", "smallest", "least")
+    )
+
+
+def ask_extreme(
+    largest: bool, asks_name: bool, noun: Noun | None, rng: random.Random, language: Language
+) -> str:
+    """The largest or the smallest: which it is, or its value."""
+    en = zh = _superlative(largest, rng, language)
+    if asks_name and rng.random() < 0.45:
+        return _which(noun or rng.choice(LOOSE_NOUNS), en, largest, rng, language)
+    if asks_name:
+        return pick(
+            rng,
+            language,
+            (
+                f"Which category has the {en} value?", f"Which has the {en} value?",
+                f"Which bar is the {en}?",
+                f"What category is the {en}?", f"Which one has the {en} value in the chart?",
+                f"Which is the {en}?", f"Which category is {en}?", f"What has the {en} value?",
+                f"Name the category with the {en} value.", f"Which one is {en}?",
+                f"Which item has the {en} number?", f"Where is the value {en}?",
+                f"For which category is the value {en}?", f"Find the category with the {en} bar.",
+            ),
+            (f"哪一项的值{zh}？", f"图中{zh}的是哪一项？", f"哪个类别的数值{zh}？", f"哪一个{zh}？",
+             f"哪一项{zh}？", f"数值{zh}的是哪一个？", f"谁的值{zh}？"),
+        )  # fmt: skip
+    if en in ("tallest", "greatest", "least", "biggest"):
+        en = "maximum" if largest else "minimum"
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the {en} value in the chart?",
+            f"Find the {en} value.",
+            f"What is the {en} value shown?",
+            f"What is the {en} value?",
+            f"What is the {en} number in the chart?",
+            f"How much is the {en} value?",
+            f"Give the {en} value of the chart.",
+            f"What is the value of the {en} bar?",
+        ),
+        (
+            f"图中{zh}的值是多少？",
+            f"{zh}的值是多少？",
+            f"求图中{zh}的值。",
+            f"{zh}的数值是多少？",
+            f"图里{zh}的数是几？",
+        ),
+    )
+
+
+def ask_value(name: str, rng: random.Random, language: Language) -> str:
+    """The value of one name."""
+    things, measure = rng.choice(_THINGS)
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the value of {name}?", f"What is the value for {name}?",
+            f"What value does {name} have?",
+            f"How many for {name}?", f"Read the value of {name} from the chart.",
+            f"what is the value of {name}",
+            f"According to the chart, what is the value for {name}?",
+            f"What is the height of the {name} bar?",
+            f"How much is {name}?", f"What is {name}'s value?", f"How many {name}?",
+            f"Give the value of {name}.", f"What number does {name} have?",
+            f"What does the chart show for {name}?", f"How high is {name}?",
+            f"Find the value of {name}.", f"How many are there for {name}?",
+            f"value of {name}?", f"What was the value in {name}?", f"How many does {name} have?",
+            f"What value is shown for {name}?", f"How tall is the bar for {name}?",
+            f"What is the reading at {name}?", f"What is the number for {name}?",
+            f"How many {things} does {name} have?", f"How many {things} did {name} get?",
+            f"How many {things} are there for {name}?",
+        ),
+        (f"{name}的值是多少？", f"{name}是多少？", f"图中{name}对应的数值是多少？",
+        f"读出{name}的值。", f"{name}有多少？", f"请读出{name}的数值。", f"{name}的数值是多少？",
+        f"{name}对应的值是什么？", f"{name}为多少？", f"{name}有多少{measure}？"),
+    )  # fmt: skip
+
+
+def ask_sum(a: str, b: str, rng: random.Random, language: Language) -> str:
+    """Two values together."""
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the sum of {a} and {b}?", f"What is the total of {a} and {b}?",
+            f"How many do {a} and {b} have together?", f"Add the values of {a} and {b}.",
+            f"What is the combined value of {a} and {b}?", f"What is {a} plus {b}?",
+            f"How many {a} and {b} are there in total?", f"What do {a} and {b} add up to?",
+            f"Find the sum of {a} and {b}.", f"What is the combined total of {a} and {b}?",
+            f"How many are there in {a} and {b} combined?",
+        ),
+        (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。",
+        f"{a}加{b}等于多少？", f"{a}和{b}合计多少？", f"{a}和{b}加起来是多少？"),
+    )  # fmt: skip

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 
 SILENCE_S = 2.0
+_READ_BYTES = 1 << 16  # a frame of text and what follows it, in one go
 
 
 class WorkerOutput:
@@ -25,25 +26,28 @@ class WorkerOutput:
         self._pid = process.pid
         self._descriptor = process.stdout.fileno()
         self._on_stop = on_stop
+        self._buffer = bytearray()
+        if sys.platform != "win32":
+            self._poll = select.poll()  # unlike select, takes descriptors above 1,023
+            self._poll.register(self._descriptor, select.POLLIN)
 
     def read(self, n_bytes: int) -> bytes:
         """As many bytes, or fewer at the end of the stream."""
-        data = bytearray()
-        while len(data) < n_bytes:
+        while len(self._buffer) < n_bytes:
             self._wait()
-            piece = os.read(self._descriptor, n_bytes - len(data))
+            piece = os.read(self._descriptor, max(_READ_BYTES, n_bytes - len(self._buffer)))
             if not piece:
                 break
-            data += piece
-        return bytes(data)
+            self._buffer += piece
+        data = bytes(self._buffer[:n_bytes])
+        del self._buffer[:n_bytes]
+        return data
 
     def _wait(self) -> None:
         if sys.platform == "win32":
             return  # there is no poll there, and nothing stops a process
-        poll = select.poll()  # unlike select, takes descriptors above 1,023
-        poll.register(self._descriptor, select.POLLIN)
         is_told = False
-        while not poll.poll(SILENCE_S * 1000):
+        while not self._poll.poll(SILENCE_S * 1000):
             is_stopped = _is_stopped(self._pid)
             if is_stopped and not is_told:
                 self._on_stop()

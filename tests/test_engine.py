@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,15 @@ def worker(nano_spec: LoadSpec) -> Iterator[WorkerEngine]:
     engine.load(nano_spec, no_progress)
     yield engine
     engine.close()
+
+
+@contextmanager
+def telling_worker() -> Iterator[tuple[WorkerEngine, list[str]]]:
+    """A worker without a model, and the notices that it has told."""
+    notices: list[str] = []
+    with closing(WorkerEngine(verbose=False)) as engine:
+        engine.on_notice = lambda reference, _message: notices.append(reference)
+        yield engine, notices
 
 
 def take(engine: Engine, n: int) -> list[int]:
@@ -215,10 +224,7 @@ def test_loading_ahead_leaves_errors_to_the_load() -> None:
 def test_a_crash_while_loading_ahead_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
-    notices: list[str] = []
-    engine = WorkerEngine(verbose=False)
-    engine.on_notice = lambda ref, _message: notices.append(ref)
-    with closing(engine):
+    with telling_worker() as (engine, notices):
         engine.load_ahead(nano_spec)
         os.kill(engine.pid, signal.SIGSEGV)
         engine.load(nano_spec, no_progress)
@@ -246,10 +252,7 @@ def kill_when(engine: WorkerEngine, number: int) -> Callable[[str, float], None]
 def test_a_crash_while_loading_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
-    notices: list[str] = []
-    engine = WorkerEngine(verbose=False)
-    engine.on_notice = lambda ref, _message: notices.append(ref)
-    with closing(engine):
+    with telling_worker() as (engine, notices):
         engine.load(nano_spec, kill_when(engine, signal.SIGSEGV))
         engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
         assert len(take(engine, 5)) == 5
@@ -259,10 +262,7 @@ def test_a_crash_while_loading_is_tried_again(
 def test_a_crash_while_reading_the_picture_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
-    notices: list[str] = []
-    engine = WorkerEngine(verbose=False)
-    engine.on_notice = lambda ref, _message: notices.append(ref)
-    with closing(engine):
+    with telling_worker() as (engine, notices):
         engine.load(nano_spec, no_progress)
         engine.prefill(table_prompt, ROOM, Sampling(), kill_when(engine, signal.SIGABRT))
         assert len(take(engine, 5)) == 5

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from qvq_cli.cli.choices import parse_gpu_layers, parse_kv_type
 from qvq_cli.engine.protocol import Device
-from qvq_cli.errors import UnavailableError, UsageError
+from qvq_cli.errors import UsageError
 from qvq_cli.hub.run_plan import Wishes
 
 N_CHAINS_MAX = 64
@@ -24,12 +24,9 @@ def require_device(device: str | None, gpus: Sequence[Device]) -> None:
     names = ["CPU", *(gpu.name for gpu in gpus)]
     if device is None or device.lower() in {"none", *map(str.lower, names)}:
         return
-    raise UnavailableError(
-        f"llama.cpp has no device {device!r} here; it has {', '.join(names)}",
-        hint="choose one of them with --device, or reinstall llama-cpp-python for your GPU "
-        "(README, Install)",
-        reference="no-such-device",
-    )
+    from qvq_cli.engine.build import no_such_device
+
+    raise no_such_device(device, names)
 
 
 def check_votes(n_chains: int) -> int:

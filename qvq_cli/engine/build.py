@@ -6,9 +6,12 @@ the names tell in a millisecond what asking llama.cpp's devices would take a pro
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from qvq_cli.errors import UnavailableError
 
 _LIBRARY = re.compile(r"(?:lib)?ggml-(?P<backend>[a-z]+)[\w.-]*?\.(?:so|dylib|dll)(?:\.\d+)*")
 _NOT_GPUS = frozenset({"base", "cpu", "blas", "rpc"})
@@ -62,3 +65,13 @@ def _library_folder() -> Path | None:
     own = Path(next(iter(spec.submodule_search_locations))) / "lib"
     # Source: llama_cpp.py, which lets this variable point at other libraries.
     return Path(os.environ.get("LLAMA_CPP_LIB_PATH") or own)
+
+
+def no_such_device(name: str, names: Sequence[str]) -> UnavailableError:
+    """What to tell of a --device that llama.cpp was not built for. Args: names: what it has."""
+    return UnavailableError(
+        f"llama.cpp has no device {name!r} here; it has {', '.join(names)}",
+        hint="choose one of them with --device, or reinstall llama-cpp-python for your GPU "
+        "(README, Install)",
+        reference="no-such-device",
+    )

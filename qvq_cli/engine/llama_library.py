@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from qvq_cli.engine.build import no_such_device
 from qvq_cli.engine.protocol import Device
 from qvq_cli.errors import DoesNotFitError, GgufError, UnavailableError
 
@@ -182,12 +183,7 @@ class Backends:
             names.append(self._describe(handle).name)
             if names[-1].lower() == name.lower():
                 return handle
-        raise UnavailableError(
-            f"llama.cpp has no device {name!r} here; it has {', '.join(names)}",
-            hint="choose one of them with --device, or reinstall llama-cpp-python for your GPU "
-            "(README, Install)",
-            reference="no-such-device",
-        )
+        raise no_such_device(name, names)
 
     def _handles(self) -> list[int]:
         count = self._registry.ggml_backend_dev_count()

@@ -20,6 +20,7 @@ class FileSizes(NamedTuple):
 
     @classmethod
     def of(cls, spec: LoadSpec) -> "FileSizes":
+        """The files that a LoadSpec names."""
         paths = (spec.model_path, spec.draft_path, spec.mmproj_path)
         model, draft, mmproj = (Path(path).stat().st_size if path else 0 for path in paths)
         return cls(model, draft, max(model + draft + mmproj, 1))

@@ -1,6 +1,7 @@
 """How models are named on the command line."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from qvq_cli.errors import UnavailableError, UsageError
@@ -72,7 +73,7 @@ def with_quant(model: str | None, quant: str | None) -> str | None:
             hint="give MODEL too; qvq models lists the names",
             reference="quant-without-model",
         )
-    if _is_path(model):
+    if is_path(model):
         raise UsageError(
             f"{model} is a file, and a file has one quant: its own",
             hint="leave out --quant, or give the name of a model",
@@ -99,9 +100,11 @@ def require_name(model: str) -> str:
     return model
 
 
-def _is_path(model: str) -> bool:
-    is_named = not model.startswith(HF) and ("/" in model or "\\" in model)
-    return is_named or model.lower().endswith(".gguf")
+def is_path(model: str) -> bool:
+    """Whether it is written as a file's path; one in the current folder may look like a name."""
+    if model.startswith(HF):
+        return False
+    return "/" in model or "\\" in model or Path(model).suffix.lower() == ".gguf"
 
 
 def _split_quant(model: str) -> tuple[str, str]:

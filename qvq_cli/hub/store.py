@@ -30,7 +30,7 @@ from qvq_cli.hub.hf_cache import cached_files, quant_in_name
 from qvq_cli.hub.identify import identify
 from qvq_cli.hub.installed import list_installed, matching
 from qvq_cli.hub.manifest import Installed
-from qvq_cli.hub.names import HF, parse_repository, unknown_name, unknown_quant
+from qvq_cli.hub.names import HF, is_path, parse_repository, unknown_name, unknown_quant
 from qvq_cli.hub.pair import Pair, check_pair, is_named_mmproj, pair_with_best, pair_with_sibling
 from qvq_cli.hub.remedy import remedy
 from qvq_cli.sizes import size
@@ -212,7 +212,7 @@ def locate_model(model: str, environ: Mapping[str, str], *, needs_mmproj: bool =
             hint=f'give the model in it: {option}"{path / inside[0]}"' if inside else LIST_MODELS,
             reference="no-such-model",
         )
-    if is_file(path) or path.suffix.lower() == ".gguf" or "/" in model or "\\" in model:
+    if is_file(path) or is_path(model):
         return Located(path, installed=_installed_with(path, environ))
     raise unknown_name(model)
 

@@ -234,3 +234,79 @@ def ask_sum(a: str, b: str, rng: random.Random, language: Language) -> str:
         (f"{a}和{b}一共是多少？", f"{a}与{b}的和是多少？", f"求{a}和{b}的总和。",
         f"{a}加{b}等于多少？", f"{a}和{b}合计多少？", f"{a}和{b}加起来是多少？"),
     )  # fmt: skip
+
+
+def ask_sum_of_three(names: tuple[str, str, str], rng: random.Random, language: Language) -> str:
+    """Three values together."""
+    a, b, c = names
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the sum of {a}, {b} and {c}?", f"What is the total of {a}, {b} and {c}?",
+            f"How many do {a}, {b} and {c} have together?", f"Add {a}, {b}, and {c}.",
+            f"What is the combined value of {a}, {b} and {c}?", f"What is {a} plus {b} plus {c}?",
+        ),
+        (f"{a}、{b}和{c}一共是多少？", f"{a}、{b}、{c}的和是多少？",
+         f"{a}、{b}和{c}加起来是多少？"),
+    )  # fmt: skip
+
+
+def ask_mean_of_two(a: str, b: str, rng: random.Random, language: Language) -> str:
+    """The mean of two values."""
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the average of {a} and {b}?", f"What is the mean of {a} and {b}?",
+            f"Find the average of {a} and {b}.", f"What is the mean value of {a} and {b}?",
+            f"Calculate the mean of {a} and {b}.",
+        ),
+        (f"{a}和{b}的平均值是多少？", f"求{a}与{b}的平均数。", f"{a}和{b}平均是多少？"),
+    )  # fmt: skip
+
+
+def ask_larger_of_two(a: str, b: str, larger: bool, rng: random.Random, language: Language) -> str:
+    """Which of two has the larger or the smaller value."""
+    en = rng.choice(("larger", "greater", "higher", "bigger") if larger else ("smaller", "lower"))
+    zh = rng.choice(("大", "多", "高") if larger else ("小", "少", "低"))
+    more = "more" if larger else rng.choice(("less", "fewer"))
+    return pick(
+        rng,
+        language,
+        (
+            f"Which is {en}, {a} or {b}?", f"Which has the {en} value, {a} or {b}?",
+            f"Which of {a} and {b} has the {en} value?", f"Is {a} or {b} {en}?",
+            f"Which has {more}, {a} or {b}?", f"Who has {more}, {a} or {b}?",
+            f"Compare {a} and {b}: which is {en}?",
+        ),
+        (f"{a}和{b}哪个{zh}？", f"{a}与{b}哪一个的值更{zh}？", f"{a}和{b}相比，哪个更{zh}？"),
+    )  # fmt: skip
+
+
+def ask_whether_larger(a: str, b: str, rng: random.Random, language: Language) -> str:
+    """Whether one value is larger than another: yes or no."""
+    return pick(
+        rng,
+        language,
+        (
+            f"Is {a} larger than {b}?", f"Is {a} greater than {b}?", f"Is {a} higher than {b}?",
+            f"Is the value of {a} greater than that of {b}?", f"Does {a} have more than {b}?",
+            f"Is the bar for {a} taller than the bar for {b}?", f"Is {a} more than {b}?",
+        ),
+        (f"{a}比{b}大吗？", f"{a}比{b}多吗？", f"{a}的值大于{b}吗？", f"{a}是不是比{b}高？"),
+    )  # fmt: skip
+
+
+def ask_number_of_names(rng: random.Random, language: Language) -> str:
+    """How many values a chart has."""
+    return pick(
+        rng,
+        language,
+        (
+            "How many bars are there?", "How many categories are there in the chart?",
+            "How many bars does the chart have?", "How many values are shown?",
+            "How many categories are shown?", "How many data points are there?",
+        ),
+        ("图中有几项？", "一共有几个类别？", "图中有多少个数据？"),
+    )  # fmt: skip

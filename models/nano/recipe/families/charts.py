@@ -8,8 +8,13 @@ from recipe.families import chart_drawing
 from recipe.families.chart_questions import (
     ask_difference,
     ask_extreme,
+    ask_larger_of_two,
+    ask_mean_of_two,
+    ask_number_of_names,
     ask_sum,
+    ask_sum_of_three,
     ask_value,
+    ask_whether_larger,
     noun_of,
 )
 from recipe.problem import Exchange, Language
@@ -93,7 +98,7 @@ class ChartScene:
         asks = (
             self._value, self._value, self._value, self._extreme, self._extreme, self._extreme,
             self._difference, self._difference, self._sum, self._total, self._mean,
-            self._range, self._above,
+            self._range, self._above, self._below_or_three, self._two_compared,
         )  # fmt: skip
         for _ in range(12):
             exchange = rng.choice(asks)(rng, language)
@@ -320,14 +325,103 @@ class ChartScene:
             (f"有几项的值大于 {limit}？", f"超过 {limit} 的有几个？", f"大于 {limit} 的有几项？",
             f"有多少项高于 {limit}？"),
         )  # fmt: skip
-        task = f"how many values are above {limit}" if language == "en" else f"大于 {limit} 的个数"
-        notes = [str(sum(v > limit for v in self.values[: i + 1])) for i in range(len(self.values))]
-        n = sum(v > limit for v in self.values)
-        end = f"Above {limit} there are {n}." if language == "en" else f"大于 {limit} 的共 {n} 个。"
-        what = (f"the number above {limit} so far", f"到此为止大于 {limit} 的个数")
+        return self._tally(rng, language, question, limit, True)
+
+    def _tally(
+        self, rng: random.Random, language: Language, question: str, limit: int, above: bool
+    ) -> Exchange:
+        """How many values lie above or below a limit."""
+        where, wo = ("above", "大于") if above else ("below", "小于")
+        task = (
+            f"how many values are {where} {limit}" if language == "en" else f"{wo} {limit} 的个数"
+        )
+        found = [v > limit if above else v < limit for v in self.values]
+        notes = [str(sum(found[: i + 1])) for i in range(len(found))]
+        n = sum(found)
+        end = (
+            f"{where.capitalize()} {limit} there are {n}."
+            if language == "en"
+            else f"{wo} {limit} 的共 {n} 个。"
+        )
+        what = (f"the number {where} {limit} so far", f"到此为止{wo} {limit} 的个数")
         work = f"{self._listing(language, notes, what)}\n\n{end}"
         wrong = tuple(str(v) for v in range(len(self.names) + 1))
         return self._exchange(rng, language, question, task, (work, end), str(n), wrong)
+
+    def _below_or_three(self, rng: random.Random, language: Language) -> Exchange:
+        """What is asked less often: how many lie below, how many there are, three together."""
+        u = rng.random()
+        if u < 0.4 or len(self.names) < 4:
+            limit = rng.randrange(self.step, self.top + 1, self.step)
+            question = pick(
+                rng,
+                language,
+                (
+                    f"How many categories have a value less than {limit}?",
+                    f"How many values are below {limit}?", f"How many bars are lower than {limit}?",
+                    f"How many categories are below {limit}?",
+                    f"How many values are under {limit}?",
+                    f"How many are smaller than {limit}?",
+                ),
+                (f"有几项的值小于 {limit}？", f"低于 {limit} 的有几个？",
+                 f"不到 {limit} 的有几项？"),
+            )  # fmt: skip
+            return self._tally(rng, language, question, limit, False)
+        if u < 0.65:
+            n = len(self.names)
+            question = ask_number_of_names(rng, language)
+            task = "how many values there are" if language == "en" else "数据的个数"
+            end = f"That makes {n}." if language == "en" else f"一共 {n} 个。"
+            work = (
+                f"{self._listing(language, [str(i + 1) for i in range(n)], ('the count', '个数'))}"
+            )
+            wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2))
+            return self._exchange(
+                rng, language, question, task, (f"{work}\n\n{end}", end), str(n), wrong
+            )
+        i, j, k = rng.sample(range(len(self.names)), 3)
+        names = (self.names[i], self.names[j], self.names[k])
+        x, y, z = self.values[i], self.values[j], self.values[k]
+        question = ask_sum_of_three(names, rng, language)
+        listed = joined(names, language)
+        task = f"the sum of {listed}" if language == "en" else f"{listed}的和"
+        steps = f"{x} + {y} = {x + y}, {x + y} + {z} = {x + y + z}"
+        read = joined([self._at(place, language) for place in (i, j, k)], language)
+        end = f"{read}: {steps}." if language == "en" else f"{read}：{steps}。"
+        wrong = tuple(map(str, (x + y, y + z, x + y + z + self.step, sum(self.values))))
+        work = (f"{self._search(names, language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, str(x + y + z), wrong)
+
+    def _two_compared(self, rng: random.Random, language: Language) -> Exchange | None:
+        """The mean of two, which of two is larger, or whether one is."""
+        i, j = rng.sample(range(len(self.names)), 2)
+        a, b, x, y = self.names[i], self.names[j], self.values[i], self.values[j]
+        en, u = language == "en", rng.random()
+        if u < 0.3:
+            question = ask_mean_of_two(a, b, rng, language)
+            task = f"the mean of {a} and {b}" if en else f"{a}与{b}的平均值"
+            answer = f"{(x + y) / 2:.1f}".removesuffix(".0")
+            steps = f"{x} + {y} = {x + y}, {x + y} / 2 = {answer}"
+            wrong: tuple[str, ...] = tuple(map(str, (x + y, x, y, abs(x - y))))
+        elif x == y:
+            return None
+        else:
+            task = f"how {a} and {b} compare" if en else f"{a}与{b}的大小"
+            steps = f"{x} {'>' if x > y else '<'} {y}"
+            if u < 0.75:
+                larger = rng.random() < 0.7
+                question = ask_larger_of_two(a, b, larger, rng, language)
+                answer, other = (a, b) if (x > y) == larger else (b, a)
+                which = ("larger", "较大") if larger else ("smaller", "较小")
+                steps += f", so {answer} is the {which[0]}" if en else f"，所以{answer}{which[1]}"
+                wrong = (other,)
+            else:
+                question = ask_whether_larger(a, b, rng, language)
+                yes, no = ("Yes", "No") if en else ("是", "否")
+                answer, wrong = (yes, (no,)) if x > y else (no, (yes,))
+        end = self._two((i, j), steps, language)
+        work = (f"{self._search((a, b), language)}\n\n{end}", end)
+        return self._exchange(rng, language, question, task, work, answer, wrong)
 
     def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
         """A name that the chart doesn't have, alone or beside another."""

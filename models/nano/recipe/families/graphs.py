@@ -104,6 +104,7 @@ class GraphScene:
                 self._value,
                 self._zero,
                 self._equation,
+                self._crossing,
             ]
             if self.is_line
             else [
@@ -113,6 +114,10 @@ class GraphScene:
                 self._extreme,
                 self._intercept,
                 self._value,
+                self._zeros,
+                self._opening,
+                self._vertex_form,
+                self._crossing,
             ]
         )
         for _ in range(10):
@@ -181,6 +186,64 @@ class GraphScene:
         reasoning = self._reply(("the y-intercept", " y 轴截距"), work, rng, language)
         wrong = tuple(str(v) for v in (-y, y + 1, y - 1, y + 2) if v != y)
         return Exchange(question, reasoning, str(y), language, self.family, wrong, question)
+
+    def _crossing(self, rng: random.Random, language: Language) -> Exchange | None:
+        """The y-intercept as a point."""
+        y, what = self.at(0), "line" if self.is_line else "parabola"
+        if (0, y) not in self.lattice():
+            return None
+        question = pick(
+            rng,
+            language,
+            (
+                f"At what point does the {what} cross the y-axis?",
+                f"Where does the {what} intersect the y-axis?",
+                f"Give the coordinates of the point where the {what} meets the y-axis.",
+                "What are the coordinates of the y-intercept?",
+            ),
+            ("求图像与 y 轴交点的坐标。", "图像与 y 轴交于哪一点？", "与 y 轴的交点坐标是什么？"),
+        )
+        work = (
+            f"At x = 0 the {what} is at (0, {y}), so the point is (0, {y})."
+            if language == "en"
+            else f"x = 0 时经过 (0, {y})，所以交点是 (0, {y})。"
+        )
+        goal = ("the point on the y-axis", "与 y 轴的交点")
+        reasoning = self._reply(goal, work, rng, language)
+        wrong = tuple(f"(0, {v})" for v in (-y, y + 1, y - 1) if v != y)
+        return Exchange(question, reasoning, f"(0, {y})", language, self.family, wrong, question)
+
+    def _zeros(self, rng: random.Random, language: Language) -> Exchange | None:
+        """Both zeros of a parabola, where they are whole and in the picture."""
+        zeros = sorted(x for x, y in self.lattice() if y == 0)
+        if len(zeros) != 2:
+            return None
+        question = pick(
+            rng,
+            language,
+            (
+                "What are the x-intercepts of the parabola?", "Find the x-intercepts.",
+                "What are the zeros of the function?", "What are the roots of the parabola?",
+                "Where does the parabola cross the x-axis?", "Find the zeros of the parabola.",
+                "For which x is y = 0?", "Find the roots.",
+            ),
+            ("求抛物线与 x 轴交点的横坐标。", "函数的零点是什么？", "求函数的零点。",
+             "x 为何值时 y = 0？"),
+        )  # fmt: skip
+        a, b = zeros
+        answer = f"x = {a}, x = {b}"
+        work = (
+            f"At y = 0 the parabola is at ({a}, 0) and ({b}, 0), so the zeros are {answer}."
+            if language == "en"
+            else f"y = 0 时经过 ({a}, 0) 和 ({b}, 0)，所以零点是 {answer}。"
+        )
+        reasoning = self._reply(("the zeros", "零点"), work, rng, language)
+        wrong = tuple(
+            f"x = {c}, x = {d}"
+            for c, d in ((-b, -a), (a, b + 1), (a - 1, b), (a - 1, b + 1))
+            if (c, d) != (a, b)
+        )
+        return Exchange(question, reasoning, answer, language, self.family, wrong, question)
 
     def _zero(self, rng: random.Random, language: Language) -> Exchange | None:
         zeros = [x for x, y in self.lattice() if y == 0]
@@ -330,6 +393,68 @@ class GraphScene:
             question,
         )
 
+    def _opening(self, rng: random.Random, language: Language) -> Exchange:
+        """Up or down."""
+        question = pick(
+            rng,
+            language,
+            (
+                "Does the parabola open up or down?", "Does the parabola open upward or downward?",
+                "In which direction does the parabola open?", "Which way does the parabola open?",
+            ),
+            ("抛物线开口向上还是向下？", "抛物线的开口方向是什么？"),
+        )  # fmt: skip
+        names = ("up", "down") if language == "en" else ("向上", "向下")
+        if "upward" in question:
+            names = ("upward", "downward")
+        answer, other = names if self.a > 0 else names[::-1]
+        reasoning = self._reply(
+            ("the direction", "开口方向"), self._vertex_work(language), rng, language
+        )
+        boxed, wrong = f"\\text{{{answer}}}", (other,)
+        return Exchange(question, reasoning, boxed, language, self.family, wrong, question)
+
+    def _vertex_form(self, rng: random.Random, language: Language) -> Exchange | None:
+        """The equation of a parabola, from its vertex and the point beside it."""
+        beside = (self.h + 1, self.at(self.h + 1))
+        if self.a.denominator != 1 or beside not in self._near_vertex():
+            return None
+        question = pick(
+            rng,
+            language,
+            (
+                "What is the equation of the parabola?", "Find the equation of the parabola.",
+                "Write the equation of the parabola in vertex form.",
+                "What is the equation of this parabola?", "Which equation describes the parabola?",
+                "Give the equation of the parabola in the form y = a(x - h)^2 + k.",
+            ),
+            ("求抛物线的解析式。", "抛物线的方程是什么？", "写出抛物线的顶点式。"),
+        )  # fmt: skip
+        answer = _parabola_equation(self.a, self.h, self.k)
+        x, y = beside
+        low = f"({self.k})" if self.k < 0 else str(self.k)
+        tail = (
+            f" Beside it is ({x}, {y}), so a = {y} - {low} = {self.a}. The equation is {answer}."
+            if language == "en"
+            else f"旁边的点是 ({x}, {y})，所以 a = {y} - {low} = {self.a}。方程是 {answer}。"
+        )
+        reasoning = self._reply(
+            ("the equation of the parabola", "抛物线的方程"),
+            self._vertex_work(language) + tail,
+            rng,
+            language,
+        )
+        wrong = tuple(
+            _parabola_equation(a, h, k)
+            for a, h, k in (
+                (-self.a, self.h, self.k),
+                (self.a, -self.h or 1, self.k),
+                (self.a, self.h, -self.k or Fraction(1)),
+                (self.a + (1 if self.a > 0 else -1), self.h, self.k),
+            )
+        )
+        return Exchange(question, reasoning, answer, language, self.family, wrong, question)
+
     def _axis(self, rng: random.Random, language: Language) -> Exchange:
         question = pick(
             rng,
@@ -426,6 +551,14 @@ def _line_equation(m: Fraction, b: int, *, as_latex: bool) -> str:
     slope = {Fraction(1): "", Fraction(-1): "-"}.get(m, slope)
     tail = "" if b == 0 else f" {'+' if b > 0 else '-'} {abs(b)}"
     return f"y = {slope}x{tail}"
+
+
+def _parabola_equation(a: Fraction, h: int, k: Fraction) -> str:
+    """In vertex form, as short as people write it; the same in text and in LaTeX."""
+    factor = {Fraction(1): "", Fraction(-1): "-"}.get(a, str(a))
+    square = "x^2" if h == 0 else f"(x {'-' if h > 0 else '+'} {abs(h)})^2"
+    tail = "" if k == 0 else f" {'+' if k > 0 else '-'} {abs(k)}"
+    return f"y = {factor}{square}{tail}"
 
 
 def make_graph(rng: random.Random) -> GraphScene:

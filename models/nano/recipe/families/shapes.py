@@ -61,15 +61,22 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is counted: a colour, a kind, both, or (neither) everything."""
+    """What is counted: a colour, a kind, both, or (neither) everything; inverted: all else."""
 
     color: int | None
     kind: int | None
+    inverted: bool = False
 
     def matches(self, shape: Shape) -> bool:
-        return self.color in (None, shape.color) and self.kind in (None, shape.kind)
+        fits = self.color in (None, shape.color) and self.kind in (None, shape.kind)
+        return fits is not self.inverted
 
     def named(self, language: Language) -> str:
+        if self.inverted:
+            color = "" if self.color is None else COLORS[self.color][language == "zh"]
+            if language == "zh":
+                return f"不是{color or KINDS[self.kind or 0][2]}的图形"
+            return f"shapes that are not {color or KINDS[self.kind or 0][1]}"
         if language == "en":
             color = "" if self.color is None else COLORS[self.color][0] + " "
             return color + ("shapes" if self.kind is None else KINDS[self.kind][1])
@@ -146,8 +153,16 @@ class ShapesScene:
         u = rng.random()
         if u < 0.55:
             return self._count(self._wanted(rng), rng, language)
-        if u < 0.68:
+        if u < 0.65:
             return self._count(_Wanted(None, None), rng, language)
+        if u < 0.69:
+            return self._count_sorts(rng, language)
+        if u < 0.73:
+            return self._is_there(rng, language)
+        if u < 0.76:
+            shape = rng.choice(self.shapes)
+            color, kind = (shape.color, None) if rng.random() < 0.7 else (None, shape.kind)
+            return self._count(_Wanted(color, kind, inverted=True), rng, language)
         return self._compare(rng, language) if u < 0.88 else self._most(rng, language)
 
     def _finish(
@@ -202,6 +217,59 @@ class ShapesScene:
             work, n = self._tally(wanted, language)
         wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2, n + 3) if v >= 0)
         return self._finish(question, counted, work, str(n), wrong, rng, language)
+
+    def _count_sorts(self, rng: random.Random, language: Language) -> Exchange:
+        """How many colours or kinds there are."""
+        by_color, en = rng.random() < 0.6, language == "en"
+        words = [
+            (COLORS[s.color] if by_color else KINDS[s.kind])[0 if en else -1] for s in self.shapes
+        ]
+        many = ("colors", "颜色") if by_color else ("kinds of shapes", "图形")
+        question = pick(
+            rng,
+            language,
+            (
+                f"How many different {many[0]} are there?", f"How many {many[0]} are there?",
+                f"How many different {many[0]} are in the picture?",
+                f"How many {many[0]} can you see?",
+            ),
+            (f"图中有几种{many[1]}？", f"一共有多少种{many[1]}？", f"有几种不同的{many[1]}？"),
+        )  # fmt: skip
+        seen: list[str] = []
+        lines = []
+        for i, (shape, word) in enumerate(zip(self.shapes, words, strict=True)):
+            note = "" if word in seen else f" ({word} {len(seen) + 1})"
+            seen += [] if word in seen else [word]
+            lines.append(f"{i + 1}. {shape.named(language)}{note}")
+        n = len(seen)
+        lead = (
+            f"Going from left to right, with each new one of the {many[0]} in brackets:"
+            if en
+            else f"从左到右，括号里是新出现的{many[1]}："
+        )
+        listed = joined(seen, language)
+        work = f"The {many[0]} are {listed}: {n}." if en else f"{many[1]}有{listed}，共 {n} 种。"
+        again = double_check(rng, language) + work + confirm(rng, language)
+        wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2) if v > 0)
+        reasoning = "\n\n".join(("\n".join((lead, *lines)), work, again))
+        return Exchange(question, reasoning, str(n), language, self.family, wrong)
+
+    def _is_there(self, rng: random.Random, language: Language) -> Exchange:
+        """Whether there is any of a kind: yes or no."""
+        shape, other = rng.choice(self.shapes), rng.choice(self.shapes)
+        kind = shape.kind if rng.random() < 0.5 else rng.randrange(len(KINDS))
+        wanted = _Wanted(other.color, kind) if rng.random() < 0.6 else _Wanted(None, kind)
+        name, (work, n) = wanted.named(language), self._tally(wanted, language)
+        question = pick(
+            rng,
+            language,
+            (f"Are there any {name}?", f"Do you see any {name}?",
+             f"Are there {name} in the picture?", f"Does the picture show any {name}?"),
+            (f"图中有{name}吗？", f"有没有{name}？"),
+        )  # fmt: skip
+        yes, no = ("Yes", "No") if language == "en" else ("是", "否")
+        answer, wrong = (yes, (no,)) if n else (no, (yes,))
+        return self._finish(question, (wanted,), work, f"\\text{{{answer}}}", wrong, rng, language)
 
     def _compare(self, rng: random.Random, language: Language) -> Exchange:
         """How many more of one than of another, or whether there are more."""

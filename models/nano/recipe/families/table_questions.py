@@ -1,6 +1,7 @@
 """The many ways to ask for h'(2)."""
 
 import random
+from dataclasses import replace
 
 from recipe.families.derivatives import Definition
 from recipe.problem import Language
@@ -23,6 +24,75 @@ def ask_for(target: str, rng: random.Random, language: Language) -> str:
         f"{target} 等于多少？",
         f"{target}是多少？"),
     )  # fmt: skip
+
+
+def nameless(d: Definition) -> Definition:
+    """The definition as a reply calls it where the question gives the function no name."""
+    return replace(d, result="h" if "h" not in (d.first, d.second) else "k")
+
+
+_SIGNS = {
+    "product": ("", "", "·", " · ", " * ", "*"), "quotient": ("/", " / "), "sum": (" + ", "+"),
+    "difference": (" - ", "-"), "chain": (" ∘ ", "∘"),
+}  # fmt: skip
+
+
+def ask_nameless(d: Definition, rng: random.Random, language: Language) -> str | None:
+    """(fg)'(2), or the derivative of f(x) g(x) at 2; None for a rule that nobody asks for so."""
+    if d.is_value:
+        return None
+    right = d.right_side(rng.choice((" * ", " · ", "", " ")))
+    target = None
+    if d.rule in _SIGNS:
+        target = f"({d.first}{rng.choice(_SIGNS[d.rule])}{d.second})'({d.x})"
+    elif d.rule in ("linear", "multiple"):
+        target = f"({right.replace('(x)', '')})'({d.x})"
+    if target is not None and rng.random() < 0.6:
+        return ask_for(target, rng, language)
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the derivative of {right} at x = {d.x}?",
+            f"Find the derivative of {right} at x = {d.x}.",
+            f"Find the derivative of {right} when x = {d.x}.",
+            f"What is d/dx [{right}] at x = {d.x}?", f"Find d/dx({right}) at x = {d.x}.",
+            f"Evaluate the derivative of {right} at x = {d.x}.",
+        ),
+        (f"求 {right} 在 x = {d.x} 处的导数。", f"{right} 在 x = {d.x} 处的导数是多少？"),
+    )  # fmt: skip
+
+
+def _in_words(d: Definition, rng: random.Random, language: Language) -> str | None:
+    """ "h is the product of f and g"; None for a rule without such words."""
+    h, f, g = d.result, d.first, d.second
+    en, zh = {
+        "product": (
+            (f"{h} is the product of {f} and {g}", f"{h} is {f} times {g}",
+             f"{h} is {f} multiplied by {g}", f"{h} equals {f} times {g}"),
+            (f"{h} 是 {f} 与 {g} 的乘积", f"{h} 等于 {f} 乘以 {g}", f"{h} 是 {f} 与 {g} 的积"),
+        ),
+        "quotient": (
+            (f"{h} is the quotient of {f} and {g}", f"{h} is {f} divided by {g}",
+             f"{h} is {f} over {g}"),
+            (f"{h} 是 {f} 除以 {g} 的商", f"{h} 等于 {f} 除以 {g}"),
+        ),
+        "sum": (
+            (f"{h} is the sum of {f} and {g}", f"{h} is {f} plus {g}"),
+            (f"{h} 是 {f} 与 {g} 的和", f"{h} 等于 {f} 加 {g}"),
+        ),
+        "difference": (
+            (f"{h} is the difference of {f} and {g}", f"{h} is {f} minus {g}"),
+            (f"{h} 是 {f} 减去 {g} 的差", f"{h} 等于 {f} 减 {g}"),
+        ),
+        "chain": (
+            (f"{h} is {f} of {g}", f"{h} is the composition {f} of {g} of x",
+             f"{h} is {f} composed with {g}"),
+            (f"{h} 是复合函数 {f}({g}(x))",),
+        ),
+        "square": ((f"{h} is the square of {f}", f"{h} is {f} squared"), (f"{h} 是 {f} 的平方",)),
+    }.get(d.rule, ((), ()))  # fmt: skip
+    return pick(rng, language, en, zh) if en else None
 
 
 def question_about(
@@ -63,6 +133,8 @@ def question_about(
         find = find.replace(target, f"${target}$") if rng.random() < 0.7 else find
     elif u < 0.4 and d.rule == "chain":
         equation = f"{d.result} = {d.first} ∘ {d.second}"
+    elif u < 0.48:
+        equation = _in_words(d, rng, language) or equation
     if rng.random() < 0.1:
         find = find.replace("'", "′")
     f, g = names

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from recipe.canvas import Canvas
 from recipe.families import table_drawing
 from recipe.families.derivatives import Definition, rule_of, work_out
-from recipe.families.table_questions import ask_for, question_about
+from recipe.families.table_questions import ask_for, ask_nameless, nameless, question_about
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
 
@@ -112,8 +112,12 @@ class TableScene:
 
     def exchange(self, d: Definition, rng: random.Random, language: Language) -> Exchange:
         """The exchange about one definition, asked with the definition in the question."""
+        question = ask_nameless(d, rng, language) if rng.random() < 0.12 else None
+        if question is None:
+            question = question_about(d, self.names, rng, language)
+        else:
+            d = nameless(d)
         result, latex, wrong = self._solve(d, rng, language)
-        question = question_about(d, self.names, rng, language)
         caption = f"{d.equation(rng.choice((' * ', ' · ', '', ' * ')))}, find {d.target()}"
         return Exchange(question, result, latex, language, self.family, wrong, caption)
 

@@ -1,0 +1,211 @@
+"""What nano is asked about tables, charts, graphs and shapes, worked out a second way."""
+
+import random
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+import pytest
+
+pytest.importorskip("regex")
+pytest.importorskip("numpy")
+
+from recipe.families.charts import ChartScene
+from recipe.families.derivatives import Definition
+from recipe.families.graphs import GraphScene
+from recipe.families.shapes import Shape, ShapesScene
+from recipe.families.table_questions import ask_nameless, nameless, question_about
+from recipe.families.tables import TableScene
+from recipe.problem import Exchange
+from recipe.scoring import is_right
+from recipe.words import COLORS, KINDS
+
+_CHART = ChartScene(
+    ("Tea", "Milk", "Cola", "Water"), (30, 11, 45, 20), "bars", 10, 50, is_labelled=True
+)
+_READS = dict(zip(_CHART.names, _CHART.values, strict=True))
+
+
+def _columns(*names: str) -> dict[tuple[str, bool], dict[int, int]]:
+    rows = iter((-3, 2, -8, 4, 1, 0, 7, -2))
+    columns = [(name, prime) for name in names for prime in (False, True)]
+    return {column: {1: next(rows), 2: next(rows)} for column in columns}
+
+
+def _table(first: str = "f", second: str = "g") -> TableScene:
+    values = _columns(first, second)
+    return TableScene((1, 2), tuple(values), values, (first, second), transposed=False)
+
+
+# ---------------------------------------------------------------------- tables
+@pytest.mark.parametrize("seed", range(80))
+def test_a_function_without_a_name_is_asked_for_by_its_rule(seed: int) -> None:
+    rng = random.Random(seed)
+    rules = ("product", "quotient", "sum", "difference", "chain", "linear", "square", "times x")
+    d = Definition(rng.choice(rules), "p", "f", "g", 2, 2, -3)
+    for language in ("en", "zh"):
+        asked = ask_nameless(d, rng, language)
+        assert asked is not None
+        assert not re.search(r"\bp\b", asked), "its name is not in the question"
+        assert "2" in asked and "f" in asked
+        assert ("g" in asked) == (d.rule not in ("square", "times x"))
+        assert re.search("'|derivative|d/dx|导数", asked)
+
+
+def test_a_reply_calls_it_h_unless_the_table_does() -> None:
+    assert nameless(Definition("product", "p", "f", "g", 2)).result == "h"
+    assert nameless(Definition("product", "p", "g", "h", 2)).result == "k"
+
+
+def test_values_are_never_asked_for_without_a_name() -> None:
+    d = Definition("value sum", "h", "f", "g", 2)
+    assert ask_nameless(d, random.Random(0), "en") is None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_question_about_a_table_has_the_answer_of_its_definition(seed: int) -> None:
+    rng = random.Random(seed)
+    d = Definition("product", "h", "f", "g", 1)
+    exchange = _table().exchange(d, rng, "en")
+    assert exchange.answer == str(-8 * 1 + -3 * 7)
+    assert is_right(exchange, exchange.reply())
+
+
+def test_a_definition_may_be_given_in_words() -> None:
+    rng = random.Random(0)
+    said = {
+        rule: {question_about(Definition(rule, "h", "f", "g", 2), ("f", "g"), rng, "en")
+               for _ in range(300)}
+        for rule in ("product", "quotient", "sum", "difference", "chain", "square")
+    }  # fmt: skip
+    words = {
+        "product": "h is the product of f and g", "quotient": "h is f over g",
+        "sum": "h is f plus g", "difference": "h is f minus g",
+        "chain": "h is f composed with g", "square": "h is f squared",
+    }  # fmt: skip
+    for rule, questions in said.items():
+        assert any(words[rule] in question for question in questions)
+
+
+# ---------------------------------------------------------------------- charts
+def _asked(question: str) -> list[int]:
+    """The values of the names in a question, in its order."""
+    return [_READS[name] for name in re.findall("Tea|Milk|Cola|Water", question)]
+
+
+def _expected_of_two(question: str) -> str:
+    x, y = _asked(question)
+    if re.search("average|mean", question):
+        return f"{(x + y) / 2:g}"
+    if re.match("Is (the|Tea|Milk|Cola|Water).*(than)|Does", question):
+        return f"\\text{{{'Yes' if x > y else 'No'}}}"
+    wanted = min(x, y) if re.search("smaller|lower|less|fewer", question) else max(x, y)
+    return f"\\text{{{next(n for n, v in _READS.items() if v == wanted)}}}"
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_two_bars_are_compared(seed: int) -> None:
+    exchange = _CHART._two_compared(random.Random(seed), "en")
+    assert exchange is not None
+    assert exchange.answer == _expected_of_two(exchange.question), exchange.question
+    assert exchange.answer not in exchange.distractors
+
+
+def _expected_count(question: str) -> str:
+    below = re.search(r"(?:than|below|under) (\d+)", question)
+    if below:
+        return str(sum(value < int(below[1]) for value in _CHART.values))
+    named = _asked(question)
+    return str(sum(named) if named else len(_CHART.values))
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_what_is_asked_less_often_is_right_too(seed: int) -> None:
+    exchange = _CHART._below_or_three(random.Random(seed), "en")
+    assert exchange.answer == _expected_count(exchange.question), exchange.question
+    assert is_right(exchange, exchange.reply())
+
+
+# ---------------------------------------------------------------------- graphs
+def _parabola(a: int, h: int, k: int) -> GraphScene:
+    reach = (-8, 8, -8, 8)
+    return GraphScene(Fraction(a), Fraction(0), h, Fraction(k), reach, 1, ())
+
+
+def _line(m: int, k: int) -> GraphScene:
+    return GraphScene(Fraction(0), Fraction(m), 0, Fraction(k), (-8, 8, -8, 8), 1, ())
+
+
+def _answer(ask: Callable[..., Exchange | None]) -> str | None:
+    exchange = ask(random.Random(3), "en")
+    if exchange is None:
+        return None
+    assert is_right(exchange, exchange.reply())
+    assert exchange.answer not in exchange.distractors
+    answer: str | None = exchange.answer
+    return answer
+
+
+def test_zeros_of_a_parabola() -> None:
+    assert _answer(_parabola(1, 2, -4)._zeros) == "x = 0, x = 4"
+    assert _answer(_parabola(-1, -1, 1)._zeros) == "x = -2, x = 0"
+    assert _answer(_parabola(1, 2, 3)._zeros) is None, "it has none"
+    assert _answer(_parabola(1, 0, -3)._zeros) is None, "they aren't whole"
+
+
+def test_equation_of_a_parabola() -> None:
+    assert _answer(_parabola(1, 2, -4)._vertex_form) == "y = (x - 2)^2 - 4"
+    assert _answer(_parabola(-1, 0, 3)._vertex_form) == "y = -x^2 + 3"
+    assert _answer(_parabola(-2, -1, 0)._vertex_form) == "y = -2(x + 1)^2"
+
+
+def test_where_a_parabola_opens() -> None:
+    assert "up" in str(_answer(_parabola(1, 0, 0)._opening))
+    assert "down" in str(_answer(_parabola(-2, 0, 0)._opening))
+
+
+def test_the_point_on_the_y_axis() -> None:
+    assert _answer(_line(2, -3)._crossing) == "(0, -3)"
+    assert _answer(_parabola(1, 2, -4)._crossing) == "(0, 0)"
+    assert _answer(_line(1, 9)._crossing) is None, "outside of the picture"
+
+
+# ---------------------------------------------------------------------- shapes
+_RED, _BLUE = (next(i for i, c in enumerate(COLORS) if c[0] == name) for name in ("red", "blue"))
+_CIRCLE, _STAR = (next(i for i, k in enumerate(KINDS) if k[0] == n) for n in ("circle", "star"))
+_SHAPES = ShapesScene(
+    tuple(
+        Shape(kind, color, x / 10, 0.5, 0.05)
+        for x, (kind, color) in enumerate(
+            ((_CIRCLE, _RED), (_STAR, _RED), (_CIRCLE, _BLUE), (_CIRCLE, _RED), (_CIRCLE, _BLUE))
+        )
+    )
+)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_colours_and_kinds_are_counted_once_each(seed: int) -> None:
+    exchange = _SHAPES._count_sorts(random.Random(seed), "en")
+    assert exchange.answer == "2"
+    first = [line for line in exchange.reasoning.splitlines() if "(" in line]
+    assert len(first) == 2, "only what is new is in brackets"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whether_there_are_any(seed: int) -> None:
+    exchange = _SHAPES._is_there(random.Random(seed), "en")
+    names = [f"{COLORS[s.color][0]} {KINDS[s.kind][1]}" for s in _SHAPES.shapes]
+    words = exchange.question.rstrip("?").removesuffix(" in the picture").split()
+    wanted = words[-2:] if words[-2] in ("red", "blue") else words[-1:]
+    there = any(name.split()[-len(wanted) :] == wanted for name in names)
+    assert exchange.answer == f"\\text{{{'Yes' if there else 'No'}}}", exchange.question
+
+
+def test_all_but_one_colour_or_kind() -> None:
+    asked = [_SHAPES.ask(random.Random(seed), "en") for seed in range(400)]
+    answers = {
+        (found[1], exchange.answer)
+        for exchange in asked
+        if (found := re.search("that are not (red|blue|circles|stars)", exchange.question))
+    }
+    assert answers == {("red", "2"), ("blue", "3"), ("circles", "1"), ("stars", "4")}

@@ -182,7 +182,7 @@ def _get_json(url: str, repo: str) -> dict[str, Any]:
             if isinstance(table, dict):
                 return table
             raise no_hub(endpoint())
-        except BusyError as error:
+        except (BusyError, TransferError) as error:
             _wait(error, wait_s)
     raise AssertionError("the last attempt raises")
 

@@ -81,7 +81,8 @@ def bad_token() -> ConfigError:
 def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: bool) -> QvqError:
     """Put an exception of huggingface_hub, httpx or the sockets below them into our words.
 
-    Args: has_begun: whether bytes of a file had begun to arrive.
+    Args: has_begun: whether bytes of a file had begun to arrive. An answer that is cut before its
+        first byte counts as one that had.
     """
     where = repo or endpoint
     if isinstance(error, OfflineModeIsEnabled):
@@ -108,7 +109,7 @@ def translate(error: Exception, repo: str | None, endpoint: str, *, has_begun: b
         isinstance(error, OSError) and error.filename is not None
     ):
         return _of_file(error)
-    if has_begun:
+    if has_begun or isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
         return TransferError(f"the connection to {where} broke off: {_words(error)}", hint=AGAIN)
     return _of_connection(error, endpoint)
 
@@ -172,8 +173,17 @@ def _of_answer(error: HfHubHTTPError, where: str, endpoint: str) -> QvqError:
             hint="run it again: the repository may just have changed",
             reference="no-remote-file",
         )
-    if code in (401, 403, 407):
-        return _refused(code, where)
+    if code == 407:
+        return UnreachableError(
+            "the proxy wants a name and a password (407)",
+            hint="set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT",
+            reference="proxy-failed",
+        )
+    if code in (401, 403):
+        answering, hub = error.response.url, httpx2.URL(endpoint)
+        if (answering.host, answering.port) == (hub.host, hub.port):
+            return _refused(code, where)
+        return _storage_refuses(code, answering.host)
     if code == 404:
         # Not the whole address: where the Hub redirects to, it carries a signature.
         place = f"{error.response.url.host}{error.response.url.path}"
@@ -230,6 +240,16 @@ def _refused(code: int, where: str) -> DeniedError:
         hint="get a new one with read access at https://huggingface.co/settings/tokens, then "
         + _LOGIN,
         reference="bad-token",
+    )
+
+
+def _storage_refuses(code: int, storage: str) -> BusyError:
+    """Where the Hub redirects to gets no token of ours: its addresses are signed, for a while."""
+    return BusyError(
+        f"{storage}, where the Hub keeps the file, refuses it ({code})",
+        hint=f"{AGAIN}; if that doesn't help, see whether this machine's clock is right and "
+        "whether its network lets that address through",
+        reference="storage-refuses",
     )
 
 

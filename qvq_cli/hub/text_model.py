@@ -102,7 +102,8 @@ def _check_architecture(gguf: GgufFile) -> None:
     if arch == "clip":
         raise GgufError(
             f"{gguf.path.name} is a vision projector (mmproj), not a model",
-            hint=f"give the model with --model and this file with --mmproj {gguf.path}",
+            hint="name the model's own file in its place; where solve doesn't find this one beside "
+            f"it, add --mmproj {gguf.path}",
             reference="mmproj-as-model",
         )
     what = f"of the architecture {arch[:60]!r}" if arch else "without an architecture"

@@ -19,7 +19,6 @@ from qvq_cli.reasoning.budget import ThinkingBudget, parse_thinking_budget
 from qvq_cli.reasoning.look_again import LookAgain
 from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.transcript import Dialect
-from qvq_cli.ui.save import check_save_path
 from qvq_cli.ui.view import Form, ViewOptions
 
 VOTES_SAMPLING = Sampling(temperature=0.6, top_p=0.95, top_k=40)
@@ -106,6 +105,8 @@ def _answer_formatter(options: SolveOptions) -> Callable[..., str] | None:
 def save_path(options: SolveOptions) -> Path | None:
     if options.save is None:
         return None
+    from qvq_cli.ui.save import check_save_path  # takes 10 ms that few runs need
+
     path = Path(options.save)
     check_save_path(path)
     return path

@@ -37,13 +37,12 @@ from qvq_cli.reasoning.events import (
     Solved,
 )
 from qvq_cli.reasoning.policy import Policy
-from qvq_cli.ui.pictures import Picture as SavedPicture
-from qvq_cli.ui.save import save_record
 from qvq_cli.ui.view import View, make_view
 
 if TYPE_CHECKING:
     from qvq_cli.engine.images import Picture
     from qvq_cli.reasoning.solver import Solver
+    from qvq_cli.ui.pictures import Picture as SavedPicture
 
 BLANK_NOTICE = (
     "is one colour all over; a white drawing on a transparent background comes out like that"
@@ -175,6 +174,7 @@ def _read_inputs(session: Session, options: SolveOptions) -> Inputs:
 
 def _keeping(save: Path, pictures: Sequence["Picture"], view: View) -> Callable[[Event], None]:
     """Show events, and save the record whatever becomes of showing it, also that of half a run."""
+    from qvq_cli.ui.save import save_record
 
     def tell(event: Event) -> None:
         try:
@@ -239,8 +239,9 @@ def _image_used(picture: "Picture") -> ImageUsed:
     )
 
 
-def _saved(picture: "Picture") -> SavedPicture:
+def _saved(picture: "Picture") -> "SavedPicture":
     from qvq_cli.engine.images import embeddable
+    from qvq_cli.ui.pictures import Picture as SavedPicture
 
     mime, data = embeddable(picture)
     return SavedPicture(picture.source, mime, data)

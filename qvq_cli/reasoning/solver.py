@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from qvq_cli.engine.protocol import (
     Bitmap,
@@ -48,7 +48,9 @@ from qvq_cli.reasoning.look_again import Look
 from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.prompt import build_prompt
 from qvq_cli.reasoning.transcript import Dialect
-from qvq_cli.reasoning.votes import Voter
+
+if TYPE_CHECKING:
+    from qvq_cli.reasoning.votes import Voter
 
 Item = TypeVar("Item")
 
@@ -156,6 +158,8 @@ class Solver:
 
     def _vote(self, problem: Problem, prefilled: Prefilled) -> tuple[Chain, Votes]:
         """Run all chains. Returns: the one that stands for the run, the first where none won."""
+        from qvq_cli.reasoning.votes import Voter  # how answers are told apart takes 20 ms to read
+
         controls = [Control() for _ in range(self._policy.n_chains)]
         chains = [
             self._make_chain(problem, prefilled, control, self._tell_of(i))

@@ -55,7 +55,13 @@ nano:  ## train nano from nothing (Debian with CUDA GPUs and the dependency grou
 	cd models/nano && $(TRAIN) --out $(NANO)/run4 --resume $(NANO)/run3 --seed 4 --seconds 150 \
 		--n-asks 4 --muon-rate 0.009 --adam-rate 0.0009 --decay 0.85 --easy 0.03 0.02 \
 		--label-weight 0.1
-	cd models/nano && python3 -m recipe.export $(NANO)/run4 $(NANO)/gguf
+	cd models/nano && $(TRAIN) --out $(NANO)/run5 --resume $(NANO)/run4 --seed 5 --seconds 386 \
+		--n-asks 4 --trial 0 --muon-rate 0.014 --adam-rate 0.0014 --decay 1 --floor 0.62 \
+		--easy 0.08 0.04 --label-weight 0.2
+	cd models/nano && $(TRAIN) --out $(NANO)/run6 --resume $(NANO)/run5 --seed 6 --seconds 460 \
+		--n-asks 4 --muon-rate 0.0092 --adam-rate 0.00092 --decay 1 --easy 0.03 0.02 \
+		--label-weight 0.12
+	cd models/nano && python3 -m recipe.export $(NANO)/run6 $(NANO)/gguf
 
 nano-eval:  ## the tables of nano's model card
 	cd models/nano && PYTHONPATH=.:../.. python3 -m recipe.evalsets --assets $(NANO)/assets \

@@ -29,7 +29,7 @@ NANO_DIR = ROOT / "models" / "nano"
 PICTURE = ROOT / "tests" / "data" / "published-0.png"
 IMAGE_TOKENS = 150  # 420x280 px: the picture is on the patch grid already, nobody resizes it
 QUESTION = "Given h(x) = f(x) * g(x), find h'(2)"
-SECOND_QUESTION = "What is the largest value of f(x) in the table?"
+SECOND_QUESTION = "What is the value of g'(1)?"
 MAX_THINKING = 128
 MAX_ANSWER = 256
 N_VOTES = 8

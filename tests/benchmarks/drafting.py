@@ -34,7 +34,7 @@ QUESTIONS = (
     "Given h(x) = f(x) * g(x), find h'(2)",
     "h = 3f - 2g. What is h'(-1)?",
     "find h'(1) where h = f/g",
-    "What is the largest value of f(x) in the table?",
+    "What is the value of g'(1)?",
     "Given h(x) = f(g(x)), find h'(1)",
     "Read the table and explain each step",
 )

@@ -44,7 +44,7 @@ from qvq_cli.engine.protocol import (
     Sampling,
     TextPart,
 )
-from qvq_cli.engine.sampler import make_sampler
+from qvq_cli.engine.sampler import GreatestLogit, is_plain_greedy, make_sampler
 from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.engine.vision import PictureFrame, Vision
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
@@ -82,6 +82,7 @@ class LlamaEngine:
         self._model: Any = None
         self._ctx: Any = None
         self._sampler: Any = None
+        self._greatest: GreatestLogit | None = None
         self._batch: TextBatch | None = None
         self._chains: Chains | None = None
         self._pieces: dict[int, Piece] = {}
@@ -155,6 +156,9 @@ class LlamaEngine:
     ) -> Prefilled:
         """See Engine.prefill."""
         self._sampling = sampling
+        if self._is_on_gpu and is_plain_greedy(sampling) and self._greatest is None:
+            n_vocab = self._lib.llama_vocab_n_tokens(self._vocab)
+            self._greatest = GreatestLogit(self._lib, n_vocab)
         self._seen = []
         head, tail = split_behind_pictures(parts)
         question = self._tokenize_parts(tail)
@@ -410,6 +414,8 @@ class LlamaEngine:
         draft's tokens, the logits for the next one are there already.
         """
         sample, sampler, ctx = self._lib.llama_sampler_sample, self._sampler, self._ctx
+        if self._greatest is not None and is_plain_greedy(self._sampling):
+            sample = self._greatest
         pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
         for n_left in range(n_max, 0, -1):
             if self._pending is None:

@@ -5,7 +5,10 @@ so one that is made anew in the middle goes on as the old one would have.
 """
 
 import ctypes
+import os
+import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from qvq_cli.engine.protocol import Sampling
@@ -58,6 +61,44 @@ def make_sampler(
     for token in history[1:][-N_PENALTY:]:
         lib.llama_sampler_accept(chain, token)
     return chain
+
+
+def is_plain_greedy(sampling: Sampling) -> bool:
+    """Whether the greatest logit is chosen, and nothing else has a say."""
+    return sampling.temperature <= 0 and sampling.repeat_penalty == 1.0
+
+
+class GreatestLogit:
+    """Stands in for llama_sampler_sample where the greatest logit is chosen: the same tokens.
+
+    That function first writes 12 bytes for each of a vocabulary's 152,000 tokens: 0.3 to 0.5 ms
+    that a GPU waits for. numpy is imported on the side: whoever makes this has a prompt to read.
+    """
+
+    def __init__(self, lib: Any, n_vocab: int) -> None:
+        self._logits_of, self._n_vocab = lib.llama_get_logits_ith, n_vocab
+        self._rows: dict[int, Any] = {}
+        self._numpy: Any = None
+        self._importing = threading.Thread(target=self._import, daemon=True)
+        self._importing.start()
+
+    def __call__(self, _sampler: Any, ctx: Any, row: int) -> int:
+        """The token with the greatest logit of a row, of equal ones the first."""
+        address = ctypes.addressof(self._logits_of(ctx, row).contents)
+        logits = self._rows.get(address)
+        if logits is None:
+            logits = self._rows[address] = self._view(address)
+        return int(logits.argmax())
+
+    def _import(self) -> None:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # which would start one for each core
+        self._numpy = import_module("numpy")
+
+    def _view(self, address: int) -> Any:
+        """A row of logits where llama.cpp has just said that it lies."""
+        self._importing.join()
+        memory = (ctypes.c_float * self._n_vocab).from_address(address)
+        return self._numpy.frombuffer(memory, dtype=self._numpy.float32)
 
 
 def _draw(lib: Any, dist: Any, n_draws: int) -> None:

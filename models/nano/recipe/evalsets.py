@@ -2,10 +2,11 @@
 
     python -m recipe.evalsets --assets ASSETS --out SETS
 
-`drawn`: our own drawing with fonts that training never sees. `matplotlib`, `html`, `pil`: other
-programs' pictures (`recipe.foreign`). `published`: the example of QVQ's own page in many
-renderings. `declined`: photographs, pages and noise with every kind of question, and family
-pictures with unrelated questions. `by_hand`: unrelated questions that a person wrote.
+`drawn`: our own drawing with fonts that training never sees. `matplotlib`, `html`, `tikz`: other
+programs' pictures (`recipe.foreign`, `recipe.tikz`), as far as they are installed. `published`: the
+example of QVQ's own page in many renderings. `declined`: photographs, pages and noise with every
+kind of question, and family pictures with unrelated questions. `by_hand`: unrelated questions that
+a person wrote.
 """
 
 import argparse
@@ -108,7 +109,7 @@ def by_hand(studio: Studio, seed: int) -> Iterator[tuple[str, Exchange, Image.Im
 
 
 def main() -> None:
-    from recipe import foreign
+    from recipe import foreign, tikz
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--assets", type=Path, required=True)
@@ -127,6 +128,8 @@ def main() -> None:
     save_set(args.out / "published", foreign.published_set(studio, 4004))
     if foreign.find_chromium():
         save_set(args.out / "html", foreign.html_set(4005, args.n_foreign))
+    if tikz.find_latex():
+        save_set(args.out / "tikz", tikz.tikz_set(words, 4007, args.n_foreign))
 
 
 if __name__ == "__main__":

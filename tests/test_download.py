@@ -384,7 +384,7 @@ FAULTS: list[tuple[Callable[[FakeHub], None], type[QvqError], str]] = [
     (lambda hub: hub.fail(Hang(), where="cdn"), UnreachableError, "hub-timeout"),
     (lambda hub: hub.fail(Page()), UnreachableError, "not-a-hub"),
     (lambda hub: hub.fail(Page(), where="cdn"), UnreachableError, "not-a-hub"),
-    (lambda hub: hub.fail(Status(403), where="cdn"), DeniedError, "denied"),
+    (lambda hub: hub.fail(Status(403), where="cdn"), UnreachableError, "storage-refuses"),
     (
         lambda hub: hub.fail(Status(404, "EntryNotFound"), where="get"),
         UnavailableError,

@@ -141,7 +141,7 @@ def _graph(scene: GraphScene, rng: random.Random) -> str:
     left, right, bottom, top = scene.reach
     cm = 8 / max(right - left, top - bottom)
     lines = [f"\\begin{{scope}}[x={cm:.3f}cm,y={cm:.3f}cm]"]
-    lines.append(f"\\draw[gray!50,very thin] ({left},{bottom}) grid ({right},{top});")
+    lines.append(f"\\draw[gray!50,very thin,step=1] ({left},{bottom}) grid ({right},{top});")
     lines.append(f"\\draw[->] ({left},0) -- ({right + 0.6},0) node[right] {{$x$}};")
     lines.append(f"\\draw[->] (0,{bottom}) -- (0,{top + 0.6}) node[above] {{$y$}};")
     for x in range(left, right + 1, scene.tick):

@@ -2,17 +2,17 @@
 
     python -m recipe.evalsets --assets ASSETS --out SETS
 
-`drawn`: our own drawing with fonts that training never sees. `matplotlib`, `html`, `tikz`: other
-programs' pictures (`recipe.foreign`, `recipe.tikz`), as far as they are installed. `published`: the
-example of QVQ's own page in many renderings. `declined`: photographs, pages and noise with every
-kind of question, and family pictures with unrelated questions. `by_hand`: unrelated questions that
-a person wrote.
+`drawn`, `more`: our own drawing with fonts that training never sees. `matplotlib`, `html`, `tikz`:
+other programs' pictures (`recipe.foreign`, `recipe.tikz`), as far as they are installed.
+`published`: the example of QVQ's own page in many renderings. `declined`: photographs, pages and
+noise with every kind of question, and family pictures with unrelated questions. `by_hand`:
+unrelated questions that a person wrote.
 """
 
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from recipe.families.strangers import decline, unrelated_question
 from recipe.problem import Exchange, Language
 
 _BY_HAND = Path(__file__).with_name("unrelated.txt")
+_GROUPS = (*FAMILIES[:-1], "choice", "absent")
 _SIZES = ((336, 224), (420, 280), (448, 336), (532, 364), (644, 476))
 
 
@@ -55,10 +56,12 @@ def load_set(folder: Path) -> list[Problem]:
     return [Problem(x["group"], folder / x["picture"], Exchange(**x["exchange"])) for x in lines]
 
 
-def drawn(studio: Studio, seed: int, n_each: int) -> Iterator[tuple[str, Exchange, Image.Image]]:
+def drawn(
+    studio: Studio, seed: int, n_each: int, groups: Sequence[str] = _GROUPS
+) -> Iterator[tuple[str, Exchange, Image.Image]]:
     """Problems of every family, of multiple choice, and of data that the picture lacks."""
     rng = random.Random(seed)
-    for group in (*FAMILIES[:-1], "choice", "absent"):
+    for group in groups:
         for i in range(n_each):
             language: Language = "zh" if i % 4 == 0 else "en"
             scene = studio.make_scene(
@@ -116,12 +119,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--n", type=int, default=60, help="problems a group of our own drawing")
     parser.add_argument(
+        "--n-more", type=int, default=200, help="more of the two families that are missed most"
+    )
+    parser.add_argument(
         "--n-foreign", type=int, default=40, help="problems a group of other programs' pictures"
     )
     args = parser.parse_args()
     studio = Studio.open(args.assets, held_out=True)
     words = studio.supplies.words
     save_set(args.out / "drawn", drawn(studio, 4001, args.n))
+    save_set(args.out / "more", drawn(studio, 9001, args.n_more, ("polygon", "chart")))
     save_set(args.out / "declined", declined(studio, 4002, args.n))
     save_set(args.out / "by_hand", by_hand(studio, 4006))
     save_set(args.out / "matplotlib", foreign.matplotlib_set(words, 4003, args.n_foreign))

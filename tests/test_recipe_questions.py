@@ -121,7 +121,7 @@ def _expected_count(question: str) -> str:
 
 @pytest.mark.parametrize("seed", range(120))
 def test_what_is_asked_less_often_is_right_too(seed: int) -> None:
-    exchange = _CHART._below_or_three(random.Random(seed), "en")
+    exchange = _CHART._less_often(random.Random(seed), "en")
     assert exchange.answer == _expected_count(exchange.question), exchange.question
     assert is_right(exchange, exchange.reply())
 

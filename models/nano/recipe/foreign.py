@@ -36,11 +36,12 @@ def matplotlib_set(words: tuple[str, ...], seed: int, n_each: int) -> Iterator[D
     for group, draw in _MATPLOTLIB.items():
         for i in range(n_each):
             language: Language = "zh" if i % 4 == 0 else "en"
-            scene = _scene(group, words, rng)
+            scene = latin_scene(group, words, rng)
             yield group, scene.ask(rng, language), draw(scene, rng)
 
 
-def _scene(group: str, words: tuple[str, ...], rng: random.Random) -> Any:
+def latin_scene(group: str, words: tuple[str, ...], rng: random.Random) -> Any:
+    """A scene for programs without Chinese fonts; the x of a table run down."""
     while True:
         scene = {
             "table": lambda: make_table(rng),
@@ -50,7 +51,7 @@ def _scene(group: str, words: tuple[str, ...], rng: random.Random) -> Any:
             "shapes": lambda: make_shapes(rng),
         }[group]()
         if isinstance(scene, ChartScene) and not all(n.isascii() for n in scene.names):
-            continue  # matplotlib's own fonts have no Chinese
+            continue
         if not (isinstance(scene, TableScene) and scene.transposed):
             return scene
 

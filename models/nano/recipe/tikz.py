@@ -15,12 +15,11 @@ import numpy as np
 import pypdfium2
 from PIL import Image
 
-from recipe.families.charts import ChartScene, make_chart
-from recipe.families.graphs import GraphScene, make_graph
-from recipe.families.polygon_making import make_polygon
+from recipe.families.charts import ChartScene
+from recipe.families.graphs import GraphScene
 from recipe.families.polygons import PolygonScene
-from recipe.families.tables import TableScene, column_name, make_table
-from recipe.foreign import Drawn
+from recipe.families.tables import TableScene, column_name
+from recipe.foreign import Drawn, latin_scene
 from recipe.problem import Language, Scene
 
 _DOCUMENT = r"""\documentclass[%dpt]{article}
@@ -45,23 +44,8 @@ def tikz_set(words: tuple[str, ...], seed: int, n_each: int) -> Iterator[Drawn]:
     for group in ("table", "chart", "graph", "polygon"):
         for i in range(n_each):
             language: Language = "zh" if i % 4 == 0 else "en"
-            scene = _scene(group, words, rng)
+            scene = latin_scene(group, words, rng)
             yield group, scene.ask(rng, language), typeset(source_of(scene, rng), rng)
-
-
-def _scene(group: str, words: tuple[str, ...], rng: random.Random) -> Scene:
-    """A scene in Latin letters."""
-    while True:
-        if group == "chart":
-            chart = make_chart(rng, words)
-            if all(name.isascii() for name in chart.names):
-                return chart
-            continue
-        scene: Scene = {"table": make_table, "graph": make_graph, "polygon": make_polygon}[group](
-            rng
-        )
-        if not (isinstance(scene, TableScene) and scene.transposed):
-            return scene
 
 
 def source_of(scene: Scene, rng: random.Random) -> str:

@@ -98,7 +98,7 @@ class ChartScene:
         asks = (
             self._value, self._value, self._value, self._extreme, self._extreme, self._extreme,
             self._difference, self._difference, self._sum, self._total, self._mean,
-            self._range, self._above, self._below_or_three, self._two_compared,
+            self._range, self._above, self._less_often, self._two_compared,
         )  # fmt: skip
         for _ in range(12):
             exchange = rng.choice(asks)(rng, language)
@@ -348,37 +348,40 @@ class ChartScene:
         wrong = tuple(str(v) for v in range(len(self.names) + 1))
         return self._exchange(rng, language, question, task, (work, end), str(n), wrong)
 
-    def _below_or_three(self, rng: random.Random, language: Language) -> Exchange:
+    def _less_often(self, rng: random.Random, language: Language) -> Exchange:
         """What is asked less often: how many lie below, how many there are, three together."""
         u = rng.random()
         if u < 0.4 or len(self.names) < 4:
-            limit = rng.randrange(self.step, self.top + 1, self.step)
-            question = pick(
-                rng,
-                language,
-                (
-                    f"How many categories have a value less than {limit}?",
-                    f"How many values are below {limit}?", f"How many bars are lower than {limit}?",
-                    f"How many categories are below {limit}?",
-                    f"How many values are under {limit}?",
-                    f"How many are smaller than {limit}?",
-                ),
-                (f"有几项的值小于 {limit}？", f"低于 {limit} 的有几个？",
-                 f"不到 {limit} 的有几项？"),
-            )  # fmt: skip
-            return self._tally(rng, language, question, limit, False)
-        if u < 0.65:
-            n = len(self.names)
-            question = ask_number_of_names(rng, language)
-            task = "how many values there are" if language == "en" else "数据的个数"
-            end = f"That makes {n}." if language == "en" else f"一共 {n} 个。"
-            work = (
-                f"{self._listing(language, [str(i + 1) for i in range(n)], ('the count', '个数'))}"
-            )
-            wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2))
-            return self._exchange(
-                rng, language, question, task, (f"{work}\n\n{end}", end), str(n), wrong
-            )
+            return self._below(rng, language)
+        return (self._number if u < 0.65 else self._sum_of_three)(rng, language)
+
+    def _below(self, rng: random.Random, language: Language) -> Exchange:
+        limit = rng.randrange(self.step, self.top + 1, self.step)
+        question = pick(
+            rng,
+            language,
+            (
+                f"How many categories have a value less than {limit}?",
+                f"How many values are below {limit}?", f"How many bars are lower than {limit}?",
+                f"How many categories are below {limit}?", f"How many values are under {limit}?",
+                f"How many are smaller than {limit}?",
+            ),
+            (f"有几项的值小于 {limit}？", f"低于 {limit} 的有几个？", f"不到 {limit} 的有几项？"),
+        )  # fmt: skip
+        return self._tally(rng, language, question, limit, False)
+
+    def _number(self, rng: random.Random, language: Language) -> Exchange:
+        """How many values there are."""
+        n = len(self.names)
+        question = ask_number_of_names(rng, language)
+        task = "how many values there are" if language == "en" else "数据的个数"
+        end = f"That makes {n}." if language == "en" else f"一共 {n} 个。"
+        counts = [str(i + 1) for i in range(n)]
+        work = f"{self._listing(language, counts, ('the count', '个数'))}\n\n{end}"
+        wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2))
+        return self._exchange(rng, language, question, task, (work, end), str(n), wrong)
+
+    def _sum_of_three(self, rng: random.Random, language: Language) -> Exchange:
         i, j, k = rng.sample(range(len(self.names)), 3)
         names = (self.names[i], self.names[j], self.names[k])
         x, y, z = self.values[i], self.values[j], self.values[k]

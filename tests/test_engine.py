@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from drafters import EagerDrafter, RestlessDrafter
 from gguf_samples import text_model
-from qvq_cli.engine.drafts import GUESSED, Drafter
+from qvq_cli.engine.drafts import GUESSED
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine, cautious, explain_death
 from qvq_cli.engine.protocol import Engine, LoadSpec, PromptPart, Reserve, Sampling, TextPart
@@ -386,24 +387,6 @@ def test_a_death_in_the_middle_keeps_the_exit_code_of_its_cause(
         os.kill(engine.pid, signal.SIGKILL)
         with pytest.raises(DoesNotFitError):
             list(pieces)
-
-
-class RestlessDrafter(Drafter):
-    """Looks for a draft before every pass, whatever that costs."""
-
-    def rests(self) -> bool:
-        return False
-
-
-class EagerDrafter(RestlessDrafter):
-    """Drafts wherever the text has been before."""
-
-    def propose(self, n_max: int) -> list[int]:
-        at, match = self.index.find()
-        if match == 0 or n_max < 1:
-            return []
-        self._match = match
-        return self._behind(at, min(n_max, 6))
 
 
 @pytest.fixture

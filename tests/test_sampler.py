@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from qvq_cli.engine.drafts import Drafter
+from drafters import EagerDrafter
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import LoadSpec, PromptPart, Reserve, Sampling
 from qvq_cli.engine.sampler import is_plain_greedy
@@ -40,7 +40,7 @@ def test_the_greatest_logit_is_what_the_sampler_chooses(
     is_forced: bool,
 ) -> None:
     if is_forced:
-        monkeypatch.setattr(Drafter, "rests", lambda _self: False)
+        monkeypatch.setattr("qvq_cli.engine.llama.Drafter", EagerDrafter)
     with closing(LlamaEngine()) as plain:
         plain.load(nano_spec, no_progress)
         expected = said(plain, table_prompt, Sampling())
@@ -48,6 +48,7 @@ def test_the_greatest_logit_is_what_the_sampler_chooses(
     found = said(as_on_gpu, table_prompt, Sampling())
     assert as_on_gpu._greatest is not None
     assert found == expected
+    assert not is_forced or as_on_gpu.draft_counts().accepted > 0
     assert len(found) > 100
 
 

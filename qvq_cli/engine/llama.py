@@ -156,7 +156,8 @@ class LlamaEngine:
     ) -> Prefilled:
         """See Engine.prefill."""
         self._sampling = sampling
-        if self._is_on_gpu and is_plain_greedy(sampling) and self._greatest is None:
+        self._greatest = None
+        if self._is_on_gpu and is_plain_greedy(sampling):
             n_vocab = self._lib.llama_vocab_n_tokens(self._vocab)
             self._greatest = GreatestLogit(self._lib, n_vocab)
         self._seen = []
@@ -413,9 +414,8 @@ class LlamaEngine:
         A pass may have run a draft behind the pending token. As long as the model chooses the
         draft's tokens, the logits for the next one are there already.
         """
-        sample, sampler, ctx = self._lib.llama_sampler_sample, self._sampler, self._ctx
-        if self._greatest is not None and is_plain_greedy(self._sampling):
-            sample = self._greatest
+        sample = self._greatest or self._lib.llama_sampler_sample
+        sampler, ctx = self._sampler, self._ctx
         pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
         for n_left in range(n_max, 0, -1):
             if self._pending is None:

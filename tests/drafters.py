@@ -1,0 +1,21 @@
+"""Drafters that draft whether it pays or not, so that tests see drafts on any machine."""
+
+from qvq_cli.engine.drafts import Drafter
+
+
+class RestlessDrafter(Drafter):
+    """Looks for a draft before every pass, whatever that costs."""
+
+    def rests(self) -> bool:
+        return False
+
+
+class EagerDrafter(RestlessDrafter):
+    """Drafts wherever the text has been before."""
+
+    def propose(self, n_max: int) -> list[int]:
+        at, match = self.index.find()
+        if match == 0 or n_max < 1:
+            return []
+        self._match = match
+        return self._behind(at, min(n_max, 6))

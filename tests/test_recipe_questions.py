@@ -1,7 +1,9 @@
 """What nano is asked about tables, charts, graphs and shapes, worked out a second way."""
 
+import math
 import random
 import re
+import string
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -13,6 +15,8 @@ pytest.importorskip("numpy")
 from recipe.families.charts import ChartScene
 from recipe.families.derivatives import Definition
 from recipe.families.graphs import GraphScene
+from recipe.families.polygon_arithmetic import length_in
+from recipe.families.polygon_making import _inner_angle, make_polygon
 from recipe.families.shapes import Shape, ShapesScene
 from recipe.families.table_questions import ask_nameless, nameless, question_about
 from recipe.families.tables import TableScene
@@ -57,9 +61,27 @@ def test_a_reply_calls_it_h_unless_the_table_does() -> None:
     assert nameless(Definition("product", "p", "g", "h", 2)).result == "k"
 
 
-def test_values_are_never_asked_for_without_a_name() -> None:
-    d = Definition("value sum", "h", "f", "g", 2)
-    assert ask_nameless(d, random.Random(0), "en") is None
+@pytest.mark.parametrize("rule", ["value sum", "value difference", "value product", "value chain"])
+def test_a_value_is_asked_for_without_a_name_or_a_derivative(rule: str) -> None:
+    rng = random.Random(0)
+    for _ in range(20):
+        asked = ask_nameless(Definition(rule, "p", "f", "g", 2), rng, "en")
+        assert "'" not in asked and not re.search(r"\bp\b", asked)
+        assert re.search(r"f\(g\(2\)\)|\(f.*g\)\(2\)", asked), asked
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_two_entries_of_any_rows_are_added_subtracted_multiplied(seed: int) -> None:
+    table = _table()
+    exchange = table._ask_two_entries(random.Random(seed), "en")
+    first, sign, second = re.findall(
+        r"([fg]'?\(\d\)) ?([-+*·]?) ?([fg]'?\(\d\))", exchange.question
+    )[0]
+    a, b = (table.values[name[0], "'" in name][int(name[-2])] for name in (first, second))
+    expected = a + b if sign == "+" else a - b if sign == "-" else a * b
+    assert exchange.answer == str(expected), exchange.question
+    assert exchange.answer not in exchange.distractors
+    assert is_right(exchange, exchange.reply())
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -85,6 +107,43 @@ def test_a_definition_may_be_given_in_words() -> None:
     }  # fmt: skip
     for rule, questions in said.items():
         assert any(words[rule] in question for question in questions)
+
+
+# ---------------------------------------------------------------------- polygons
+@pytest.mark.parametrize("seed", range(200))
+def test_an_order_that_names_do_not_give_is_clockwise_from_the_upper_left(seed: int) -> None:
+    scene = make_polygon(random.Random(seed))
+    if scene.height or (scene.names and scene.names in string.ascii_uppercase):
+        return
+    points = scene.corners
+    assert points[0][0] - points[0][1] == min(x - y for x, y in points)
+    middle = [sum(p[k] for p in points) / len(points) for k in (0, 1)]
+    angles = [math.atan2(y - middle[1], x - middle[0]) for x, y in points]
+    turns = [(a - b) % (2 * math.pi) for a, b in zip(angles, [*angles[1:], angles[0]], strict=True)]
+    assert all(0 < turn < math.pi for turn in turns), "clockwise, with y upwards"
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_polygon_in_its_order_has_the_measures_where_they_are_drawn(seed: int) -> None:
+    scene = make_polygon(random.Random(seed))
+    points, n = scene.corners, len(scene.corners)
+    if scene.right >= 0:
+        at, before, after = (
+            points[scene.right],
+            points[scene.right - 1],
+            points[(scene.right + 1) % n],
+        )
+        dot = sum((before[k] - at[k]) * (after[k] - at[k]) for k in (0, 1))
+        assert abs(dot) < 1e-6
+    if scene.task == "perimeter" and n > 4:
+        drawn = [math.dist(points[i], points[(i + 1) % n]) for i in range(n)]
+        said = [length_in(text) or 0 for text in scene.sides]
+        scale = sum(said) / sum(drawn)
+        assert all(abs(s - d * scale) < 1.2 for s, d in zip(said, drawn, strict=True))
+    if scene.task == "angle" and n > 3:
+        for i, text in enumerate(scene.angles):
+            if text[:1].isdigit():
+                assert abs(_inner_angle(points, i) - int(text.rstrip("°"))) <= 2
 
 
 # ---------------------------------------------------------------------- charts

@@ -19,6 +19,7 @@ from recipe.drawing import Studio
 from recipe.families.charts import ChartScene, make_chart
 from recipe.families.derivatives import Definition
 from recipe.families.graphs import GraphScene, make_graph
+from recipe.families.polygon_arithmetic import foot_of_height
 from recipe.families.polygon_making import make_polygon
 from recipe.families.polygons import PolygonScene
 from recipe.families.shapes import ShapesScene, make_shapes
@@ -180,11 +181,10 @@ def _mpl_polygon(scene: PolygonScene, rng: random.Random) -> Image.Image:
         u, v = u / np.linalg.norm(u) * reach * 0.07, v / np.linalg.norm(v) * reach * 0.07
         axes.plot(*np.array([at + u, at + u + v, at + v]).T, color="black", linewidth=1)
     if scene.height:
-        foot = np.array([points[-1][0], points[0][1]])
-        axes.plot(*np.array([points[-1], foot]).T, "k--", linewidth=1)
-        axes.text(
-            foot[0] + reach * 0.04, (foot[1] + points[-1][1]) / 2, scene.height, fontsize=size
-        )
+        ends = np.array([points[-1], foot_of_height(points)])
+        axes.plot(*ends.T, "k--", linewidth=1)
+        x, y = ends.mean(0)
+        axes.text(x + reach * 0.04, y, scene.height, fontsize=size)
     axes.set_aspect("equal")
     axes.margins(0.2)
     axes.axis("off")

@@ -17,6 +17,7 @@ from PIL import Image
 
 from recipe.families.charts import ChartScene
 from recipe.families.graphs import GraphScene
+from recipe.families.polygon_arithmetic import foot_of_height
 from recipe.families.polygons import PolygonScene
 from recipe.families.tables import TableScene, column_name
 from recipe.foreign import Drawn, latin_scene
@@ -177,8 +178,8 @@ def _polygon(scene: PolygonScene) -> str:
         square = " -- ".join(f"({x:.3f},{y:.3f})" for x, y in (at + u, at + u + v, at + v))
         lines.append(f"\\draw {square};")
     if scene.height:
-        foot = np.array([points[-1][0], points[0][1]])
-        ends = " -- ".join(f"({x:.3f},{y:.3f})" for x, y in (points[-1], foot))
-        lines.append(f"\\draw[dashed] {ends};")
-        node(np.array([foot[0] + 0.4, (foot[1] + points[-1][1]) / 2]), scene.height)
+        ends = np.array([points[-1], foot_of_height(points)])
+        dashes = " -- ".join(f"({x:.3f},{y:.3f})" for x, y in ends)
+        lines.append(f"\\draw[dashed] {dashes};")
+        node(ends.mean(0) + np.array([0.4, 0]), scene.height)
     return "\n".join(lines)

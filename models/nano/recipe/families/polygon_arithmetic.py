@@ -1,8 +1,18 @@
 """The arithmetic of polygons, and what they are called."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from recipe.problem import Language
+
+
+def foot_of_height(points: Sequence[Any]) -> tuple[float, float]:
+    """Where the height from the last corner meets the line through the first side."""
+    a, b, top = points[0], points[1], points[-1]
+    square = (b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2
+    t = ((top[0] - a[0]) * (b[0] - a[0]) + (top[1] - a[1]) * (b[1] - a[1])) / square
+    return a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])
 
 
 def length_in(text: str) -> int | None:

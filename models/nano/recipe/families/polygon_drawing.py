@@ -5,7 +5,7 @@ import random
 from typing import TYPE_CHECKING
 
 from recipe.canvas import Box, Canvas
-from recipe.families.polygon_arithmetic import length_in
+from recipe.families.polygon_arithmetic import foot_of_height, length_in
 from recipe.look import Rgb
 
 if TYPE_CHECKING:
@@ -38,15 +38,10 @@ def draw_polygon(scene: "PolygonScene", canvas: Canvas, rng: random.Random) -> N
 
 
 def _place(scene: "PolygonScene", canvas: Canvas, rng: random.Random) -> list[Point]:
-    """Corners in pixels: turned, perhaps mirrored, and fitted with room for letters."""
-    turn = rng.choice([0, 0, 0, math.pi / 2, math.pi, rng.uniform(0, 2 * math.pi)])
-    if scene.figure != "triangle" and rng.random() < 0.7:
-        turn = 0
-    mirror = -1 if rng.random() < 0.5 else 1
-    c, s = math.cos(turn), math.sin(turn)
-    turned = [(mirror * (c * x - s * y), -(s * x + c * y)) for x, y in scene.corners]
-    left, right = min(x for x, _ in turned), max(x for x, _ in turned)
-    top, bottom = min(y for _, y in turned), max(y for _, y in turned)
+    """Corners in pixels, with room for letters."""
+    seen = [(x, -y) for x, y in scene.corners]
+    left, right = min(x for x, _ in seen), max(x for x, _ in seen)
+    top, bottom = min(y for _, y in seen), max(y for _, y in seen)
     area = canvas.area
     room = 30 + 0.06 * min(canvas.width, canvas.height)
     wide, tall = area.right - area.left - 2 * room, area.bottom - area.top - 2 * room
@@ -54,7 +49,7 @@ def _place(scene: "PolygonScene", canvas: Canvas, rng: random.Random) -> list[Po
     scale = min(wide / (right - left), tall / (bottom - top)) * rng.uniform(0.75, 1)
     x0 = area.left + (area.right - area.left - (right - left) * scale) * rng.uniform(0.4, 0.6)
     y0 = area.top + (area.bottom - area.top - (bottom - top) * scale) * rng.uniform(0.4, 0.6)
-    return [(x0 + (x - left) * scale, y0 + (y - top) * scale) for x, y in turned]
+    return [(x0 + (x - left) * scale, y0 + (y - top) * scale) for x, y in seen]
 
 
 def _draw_right_mark(
@@ -73,11 +68,10 @@ def _draw_right_mark(
 def _draw_height(scene: "PolygonScene", canvas: Canvas, points: list[Point], size: float) -> None:
     """A dashed line from the last corner down to the line through the first side."""
     a, b, top = points[0], points[1], points[-1]
-    length2 = (b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2
-    t = ((top[0] - a[0]) * (b[0] - a[0]) + (top[1] - a[1]) * (b[1] - a[1])) / length2
-    foot = (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]))
+    foot = foot_of_height(points)
     canvas.dashed(top, foot, canvas.look.ink, max(1.0, canvas.look.stroke * 0.8))
-    u, v = _toward(foot, top, size * 0.5), _toward(foot, b if t < 0.9 else a, size * 0.5)
+    along = max((a, b), key=lambda end: math.dist(end, foot))
+    u, v = _toward(foot, top, size * 0.5), _toward(foot, along, size * 0.5)
     canvas.line([u, (u[0] + v[0] - foot[0], u[1] + v[1] - foot[1]), v], canvas.look.ink, 1)
     x, y = (top[0] + foot[0]) / 2, (top[1] + foot[1]) / 2
     width = canvas.look.length(scene.height, canvas.look.font, max(7, round(size)))

@@ -2,6 +2,8 @@
 
 import math
 import random
+import string
+from dataclasses import replace
 
 from recipe.families.polygons import TRIPLES, Point, PolygonScene
 
@@ -10,8 +12,49 @@ _UNITS = ("", "", "", "cm", "cm", "m", "in", "ft", "mm")
 
 def make_polygon(rng: random.Random) -> PolygonScene:
     """A random scene of one of the four tasks."""
-    task = rng.choices([_angle, _perimeter, _pythagoras, _area], [30, 24, 24, 22])[0]
-    return task(rng)
+    task = rng.choices([_angle, _perimeter, _pythagoras, _area], [28, 28, 23, 21])[0]
+    return _in_reading_order(_turned(task(rng), rng))
+
+
+def _turned(scene: PolygonScene, rng: random.Random) -> PolygonScene:
+    """The scene turned and perhaps mirrored."""
+    turn = rng.choice([0, 0, 0, math.pi / 2, math.pi, rng.uniform(0, 2 * math.pi)])
+    if scene.figure != "triangle" and rng.random() < 0.7:
+        turn = 0
+    mirror = -1 if rng.random() < 0.5 else 1
+    c, s = math.cos(turn), math.sin(turn)
+    return replace(
+        scene, corners=tuple((mirror * (c * x - s * y), s * x + c * y) for x, y in scene.corners)
+    )
+
+
+def _in_reading_order(scene: PolygonScene) -> PolygonScene:
+    """The scene with its corners clockwise from the upper left one.
+
+    Otherwise nothing in the picture would say with which side a reply begins. What has an order of
+    its own keeps it: corners named by the alphabet, and a base with its height.
+    """
+    if scene.height or (scene.names and scene.names in string.ascii_uppercase):
+        return scene
+    n = len(scene.corners)
+    start = min(range(n), key=lambda i: scene.corners[i][0] - scene.corners[i][1])
+    step = -1 if _is_counterclockwise(scene.corners) else 1
+    order = [(start + step * i) % n for i in range(n)]
+    sides = order if step == 1 else [*order[1:], start]  # side i joins corners i and i + 1
+    return replace(
+        scene,
+        corners=tuple(scene.corners[i] for i in order),
+        names="".join(scene.names[i] for i in order) if scene.names else "",
+        sides=tuple(scene.sides[i] for i in sides),
+        angles=tuple(scene.angles[i] for i in order),
+        right=order.index(scene.right) if scene.right >= 0 else -1,
+    )
+
+
+def _is_counterclockwise(corners: tuple[Point, ...]) -> bool:
+    """With y upwards, by twice the signed area."""
+    nexts = (*corners[1:], corners[0])
+    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, nexts, strict=True)) > 0
 
 
 def _letters(n: int, rng: random.Random) -> str:
@@ -98,7 +141,7 @@ def _measure(value: int, unit: str) -> str:
 
 
 def _perimeter(rng: random.Random) -> PolygonScene:
-    n = rng.choices([3, 4, 5, 6], [36, 28, 19, 17])[0]
+    n = rng.choices([3, 4, 5, 6], [30, 26, 22, 22])[0]
     unit, high = rng.choice(_UNITS), rng.choice([12, 12, 20, 40])
     names = _letters(n, rng)
     if n == 3:

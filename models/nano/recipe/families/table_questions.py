@@ -37,10 +37,13 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def ask_nameless(d: Definition, rng: random.Random, language: Language) -> str | None:
-    """(fg)'(2), or the derivative of f(x) g(x) at 2; None for a rule that nobody asks for so."""
+def ask_nameless(d: Definition, rng: random.Random, language: Language) -> str:
+    """(fg)'(2), f(g(1)), or the derivative of f(x) g(x) at 2."""
     if d.is_value:
-        return None
+        if d.rule == "value chain" and rng.random() < 0.7:
+            return ask_for(f"{d.first}({d.second}({d.x}))", rng, language)
+        sign = rng.choice(_SIGNS[d.rule.removeprefix("value ")])
+        return ask_for(f"({d.first}{sign}{d.second})({d.x})", rng, language)
     right = d.right_side(rng.choice((" * ", " · ", "", " ")))
     target = None
     if d.rule in _SIGNS:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from recipe.canvas import Canvas
 from recipe.families import table_drawing
-from recipe.families.derivatives import Definition, rule_of, work_out
+from recipe.families.derivatives import Definition, rule_of, signed, work_out
 from recipe.families.table_questions import ask_for, ask_nameless, nameless, question_about
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
@@ -106,17 +106,19 @@ class TableScene:
     # ------------------------------------------------------------------ exchanges
     def ask(self, rng: random.Random, language: Language) -> Exchange:
         d = self.define(rng)
-        if d is None or rng.random() < 0.06:
+        u = rng.random()
+        if d is None or u < 0.06:
             return self._lookup(rng, language)
+        if u < 0.11:
+            return self._ask_two_entries(rng, language)
         return self.exchange(d, rng, language)
 
     def exchange(self, d: Definition, rng: random.Random, language: Language) -> Exchange:
         """The exchange about one definition, asked with the definition in the question."""
-        question = ask_nameless(d, rng, language) if rng.random() < 0.12 else None
-        if question is None:
-            question = question_about(d, self.names, rng, language)
+        if rng.random() < (0.35 if d.is_value else 0.12):
+            question, d = ask_nameless(d, rng, language), nameless(d)
         else:
-            d = nameless(d)
+            question = question_about(d, self.names, rng, language)
         result, latex, wrong = self._solve(d, rng, language)
         caption = f"{d.equation(rng.choice((' * ', ' · ', '', ' * ')))}, find {d.target()}"
         return Exchange(question, result, latex, language, self.family, wrong, caption)
@@ -210,6 +212,43 @@ class TableScene:
         reasoning = f"{start} {self.survey(language)}\n\n{entry}\n\n{check}{confirm(rng, language)}"
         wrong = tuple(str(v) for v in self.values[column].values() if v != value)
         return Exchange(question, reasoning, str(value), language, self.family, wrong)
+
+    def _ask_two_entries(self, rng: random.Random, language: Language) -> Exchange:
+        """f(1) + g'(0): two entries of any rows, with an operation between them."""
+        places = [(column, x) for column in self.columns for x in self.xs]
+        read, numbers = [], []
+        for column, x in rng.sample(places, 2):
+            read.append(f"{column_name(column)}({x})")
+            numbers.append(self.values[column][x])
+        (first, second), (a, b) = read, numbers
+        sign = rng.choice("++-*")
+        result = {"+": a + b, "-": a - b, "*": a * b}[sign]
+        shown = (
+            rng.choice((" * ", " · ", "", "*")) if sign == "*" else rng.choice((f" {sign} ", sign))
+        )
+        target = f"{first} {sign} {second}"
+        steps = f"({a})({b}) = {result}" if sign == "*" else f"{a} {sign} {signed(b)} = {result}"
+        entries = [f"{name} = {value}" for name, value in zip(read, numbers, strict=True)]
+        en = language == "en"
+        start = f"So I need to find {target}." if en else f"我需要求 {target}。"
+        lines = [
+            f"{start} {self.survey(language)}",
+            ("Reading the entries:\n" if en else "读取表中的值：\n")
+            + "\n".join(f"- {entry}" for entry in entries),
+            pick(
+                rng, language, ("Plugging these in: ", "Substituting: "), ("代入得：", "代入数值：")
+            )
+            + f"{target} = {steps}{'.' if en else '。'}",
+            double_check(rng, language)
+            + joined(entries, language)
+            + (f". Then {steps}." if en else f"，于是 {steps}。")
+            + confirm(rng, language),
+        ]
+        wrong = {a + b, a - b, b - a, a * b, result + 1, result - 2} - {result}
+        return Exchange(
+            ask_for(f"{first}{shown}{second}", rng, language), "\n\n".join(lines), str(result),
+            language, self.family, tuple(map(str, sorted(wrong))),
+        )  # fmt: skip
 
     def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
         """An x, a function or a column that the table lacks."""

@@ -11,6 +11,7 @@ usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 """
 
 import argparse
+import compileall
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 import psutil
 from measure import peak_memory_bytes, run_s, until_begun
 from peers import Peers, get_peers
+from server import SPECULATIONS, ask_server
 from shaped import Pair, get_shaped_2b
 from table import Row, format_table
 
@@ -62,7 +64,7 @@ class Counts(NamedTuple):
     memory: int
 
 
-FULL = Counts(large=6, nano=12, startup=15, memory=2)
+FULL = Counts(large=6, nano=24, startup=15, memory=2)
 QUICK = Counts(large=2, nano=4, startup=5, memory=1)
 
 
@@ -191,6 +193,32 @@ def second_question(subject: Subject, n: int) -> list[tuple[float, float]]:
     return pairs
 
 
+def server_command(server: Path, subject: Subject, speculation: str) -> list[str]:
+    pair, n_ctx = subject.pair, IMAGE_TOKENS + subject.max_thinking + 2 * MAX_ANSWER
+    files = (str(server), "-m", str(pair.model), "--mmproj", str(pair.mmproj))
+    run = ("-t", str(subject.threads), "-c", str(n_ctx), "-np", "1", "--no-repack", "--no-warmup")
+    limits = ("--image-min-tokens", str(IMAGE_TOKENS), "--image-max-tokens", str(IMAGE_TOKENS))
+    return [*files, *run, *limits, "--fit", "off", "--spec-type", speculation]
+
+
+def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, float]]:
+    """Tokens per second of qvq with its drafts, and of llama-server with the better of its own."""
+    pairs = []
+    for i in range(n):
+        warm(subject.pair)
+        ours: list[float] = []
+        theirs: list[float] = []
+        for program in ("qvq", *SPECULATIONS)[:: -1 if i % 2 else 1]:
+            if program == "qvq":
+                ours.append(solve(subject)[1]["timings"]["decode_tps"])
+                continue
+            command = server_command(peers.server, subject, program)
+            n_max = subject.max_thinking + MAX_ANSWER
+            theirs.append(ask_server(command, PICTURE, QUESTION, n_max).decode_tps)
+        pairs.append((ours[0], max(theirs)))
+    return pairs
+
+
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
     large = Subject(
@@ -198,6 +226,7 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     )
     on_2b, n_prompt_2b = compare(peers, large, counts.large)
     on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
+    drafts_nano = against_server(peers, NANO, counts.nano // 2)
     again_2b = second_question(large, counts.large)
     memory_2b = measure_memory(peers, large, n_prompt_2b, counts.memory)
     memory_nano = measure_memory(peers, NANO, n_prompt_nano, counts.memory)
@@ -212,6 +241,7 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     return [
         Row("decode, 2B", "tok/s", decode(on_2b), wanted="at least", target=0.98),
         Row("decode, nano", "tok/s", decode(on_nano), wanted="at least", target=0.90),
+        Row("decode, nano, to llama-server", "tok/s", drafts_nano, wanted="at least", target=1.0),
         Row(f"{first}, 2B", "s", ttft(on_2b), target=1.05),
         Row(f"{first}, nano", "s", ttft(on_nano), "difference", target=0.5),
         Row("second question, to first, 2B", "s", again_2b, target=0.15),
@@ -250,6 +280,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single value too")
     options = parser.parse_args()
     counts = QUICK if options.quick else FULL
+    compileall.compile_dir(ROOT / "qvq_cli", quiet=1)  # as pip does with what it installs
     peers = get_peers()
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print(
@@ -258,7 +289,7 @@ def main() -> None:
     rows = [
         *startup_rows(counts.startup),
         *model_rows(peers, counts),
-        *votes_rows(counts.nano, counts.memory),
+        *votes_rows(counts.nano // 2, counts.memory),
     ]
     print(f"llama.cpp of llama-cpp-python {peers.version}; medians\n")
     print(format_table(rows))

@@ -42,6 +42,7 @@ def main() -> None:
     tools = Tools(
         options.tools / "llama-bench",
         options.tools / "llama-mtmd-cli",
+        options.tools / "llama-server",
         options.n_gpu_layers,
         options.longest,
     )
@@ -71,6 +72,7 @@ def _measure(rows: Rows, options: argparse.Namespace) -> None:
     rows.measure_more()
     if rows.subject.pair == NANO.pair:
         record.measure(name, "drafts on its own reasoning", lambda: _own_drafts(rows.tools))
+        record.measure(name, "decode with drafts, to llama-server", rows.to_server)
     else:
         record.measure(name, "drafts where nothing repeats", rows.idle_drafts)
 

@@ -27,6 +27,7 @@ from bench import (
 from gpu_memory import gpu_peak
 from gpu_record import MissingError, Record, Values, needed
 from measure import until_begun
+from server import SPECULATIONS, ask_server
 from shaped import Pair
 
 BATCHES = range(1, 9)
@@ -44,6 +45,7 @@ class Tools:
 
     bench: Path
     mtmd_cli: Path
+    server: Path
     n_gpu_layers: str
     longest_s: float
 
@@ -200,6 +202,31 @@ class Rows:
         return {
             "shown": f"{ours:.4g} tok/s, llama-bench {peer:.4g} ({ours / peer:.3f}x)",
             "ratio": ours / peer,
+        }
+
+    def to_server(self) -> Values:
+        """Decoding with drafts out of the text, qvq's and the better of llama-server's own."""
+        subject, n_image = self.subject, str(self.subject.image_tokens)
+        if not self.tools.server.is_file():
+            raise MissingError(f"there is no {self.tools.server.name}")
+        command = [str(self.tools.server), "-m", str(subject.pair.model)]
+        command += ["--mmproj", str(subject.pair.mmproj), "-ngl", self.tools.peer_layers]
+        command += ["-t", str(subject.threads), "-c", "4096", "-np", "1", "--fit", "off"]
+        command += ["--image-min-tokens", n_image, "--image-max-tokens", n_image]
+        n_max = subject.max_thinking + MAX_ANSWER
+        best, ours = dict.fromkeys(SPECULATIONS, 0.0), []
+        for _ in range(subject.n_runs):
+            ours.append(self.solve(QUESTION)["timings"]["decode_tps"])
+            for kind in SPECULATIONS:
+                asked = [*command, "--spec-type", kind]
+                reply = ask_server(asked, subject.picture, QUESTION, n_max)
+                best[kind] = max(best[kind], reply.decode_tps)
+        peer, median = max(best.values()), statistics.median(ours)
+        return {
+            "shown": f"{median:.4g} tok/s, llama-server's best {peer:.4g} ({median / peer:.3f}x)",
+            "ratio": median / peer,
+            "qvq_tps": ours,
+            "server_best_tps": best,
         }
 
     def qvq_bench(self) -> Values:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 BENCH_DIR = Path(__file__).resolve().parents[2] / ".bench"
-TARGETS = ("llama-bench", "llama-mtmd-cli")
+TARGETS = ("llama-bench", "llama-mtmd-cli", "llama-server")
 # llama-cpp-python's CMakeLists.txt sets the first two; its pip build is Release and native by
 # default. The rest leaves out what these tools don't need, or what would reach for the network.
 CMAKE_OPTIONS = (
@@ -30,7 +30,7 @@ CMAKE_OPTIONS = (
     "-DLLAMA_OPENSSL=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",
     "-DLLAMA_BUILD_EXAMPLES=OFF",
-    "-DLLAMA_BUILD_SERVER=OFF",
+    "-DLLAMA_BUILD_SERVER=ON",
     "-DLLAMA_BUILD_APP=OFF",
     "-DLLAMA_BUILD_UI=OFF",
     "-DLLAMA_USE_PREBUILT_UI=OFF",
@@ -42,6 +42,7 @@ class Peers(NamedTuple):
 
     bench: Path
     mtmd_cli: Path
+    server: Path
     source: Path
     version: str
 
@@ -92,10 +93,10 @@ def get_peers(bench_dir: Path = BENCH_DIR) -> Peers:
         print(f"building llama.cpp's tools from llama-cpp-python {version} ...", file=sys.stderr)
         build_tools(source, build)
     tools = [find_tool(build, target) for target in TARGETS]
-    bench, mtmd_cli = tools
-    if bench is None or mtmd_cli is None:
+    bench, mtmd_cli, server = tools
+    if bench is None or mtmd_cli is None or server is None:
         sys.exit(f"the build left no {' or '.join(TARGETS)} in {build}; delete it and try again")
-    return Peers(bench, mtmd_cli, source, version)
+    return Peers(bench, mtmd_cli, server, source, version)
 
 
 if __name__ == "__main__":

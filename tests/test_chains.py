@@ -1,6 +1,5 @@
 """Several chains in one batch: each says what it would have said alone, whoever else does what."""
 
-import dataclasses
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -72,14 +71,14 @@ def say_alone(
     engine: Engine, prompt: Sequence[PromptPart], sampling: Sampling, chain: int, n: int
 ) -> list[int]:
     """The slow path: one chain in a context of its own."""
-    own = dataclasses.replace(sampling, seed=chain_seed(sampling.seed, chain))
+    own = sampling._replace(seed=chain_seed(sampling.seed, chain))
     engine.prefill(prompt, ALONE, own, no_progress)
     return [piece.token for piece in engine.decode(n)]
 
 
 @pytest.mark.parametrize(
-    "sampling", [WARM, Sampling(temperature=1.3, seed=3), dataclasses.replace(WARM, min_p=0.05),
-                 dataclasses.replace(WARM, repeat_penalty=1.1), Sampling()]
+    "sampling", [WARM, Sampling(temperature=1.3, seed=3), WARM._replace(min_p=0.05),
+                 WARM._replace(repeat_penalty=1.1), Sampling()]
 )  # fmt: skip
 def test_each_chain_says_what_it_says_alone(
     in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...], sampling: Sampling
@@ -107,7 +106,7 @@ def test_a_conclusion_for_one_chain_while_others_go_on(
     say(in_process, texts, range(N), 30)
     for chain in (1, 3):
         assert texts[chain] == say_alone(in_process, table_prompt, WARM, chain, 70)
-    own = dataclasses.replace(WARM, seed=chain_seed(WARM.seed, 2))
+    own = WARM._replace(seed=chain_seed(WARM.seed, 2))
     in_process.prefill(table_prompt, ALONE, own, no_progress)
     concluded = [piece.token for piece in in_process.decode(40)]
     assert in_process.append(HEADING) == n_appended

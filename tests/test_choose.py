@@ -1,7 +1,5 @@
 """Which quant a machine gets, before anything is downloaded."""
 
-from dataclasses import replace
-
 import pytest
 
 from qvq_cli.errors import DoesNotFitError
@@ -73,7 +71,7 @@ def test_speed_is_bandwidth_over_weights() -> None:
 def test_without_a_shape_the_guess_is_near_and_rounds_up(entry: CatalogEntry) -> None:
     """It must not promise room that the plan then doesn't find."""
     planned = quant_fits(entry, 0)
-    guessed = quant_fits(replace(entry, shape=None), 0)
+    guessed = quant_fits(entry._replace(shape=None), 0)
     for plan, guess in zip(planned, guessed, strict=True):
         assert 0 <= guess.needed_bytes - plan.needed_bytes < 0.6 * GB
 

@@ -1,6 +1,5 @@
 """The engine on the embedded model: in this process, and behind the worker, they are one engine."""
 
-import dataclasses
 import itertools
 import os
 import signal
@@ -123,7 +122,7 @@ def test_rewinding_to_the_prompt(
 
 def test_same_seed_same_text(in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]) -> None:
     def run(seed: int) -> list[int]:
-        sampling = dataclasses.replace(WARM, temperature=1.5, seed=seed)
+        sampling = WARM._replace(temperature=1.5, seed=seed)
         in_process.prefill(table_prompt, ROOM, sampling, no_progress)
         return take(in_process, 60)
 
@@ -178,7 +177,7 @@ def test_a_model_loaded_ahead_is_not_loaded_again(nano_spec: LoadSpec) -> None:
     ahead: list[float] = []
     engine.load_ahead(nano_spec, lambda _stage, share: ahead.append(share))
     assert ahead
-    same = dataclasses.replace(nano_spec, n_threads=2, kv_type="q8_0")
+    same = nano_spec._replace(n_threads=2, kv_type="q8_0")
     info = engine.load(same, lambda *_: pytest.fail("it was loaded again"))
     assert info.load_s > 0
     engine.close()
@@ -190,7 +189,7 @@ def test_what_was_loaded_ahead_for_nothing(
     """A load that reads the model another way does so, and says the same."""
     in_process.prefill(table_prompt, ROOM, Sampling(), no_progress)
     engine = LlamaEngine()
-    other = dataclasses.replace(nano_spec, repack=not nano_spec.repack)
+    other = nano_spec._replace(repack=not nano_spec.repack)
     engine.load_ahead(other, no_progress)
     shares: list[float] = []
     engine.load(nano_spec, lambda _stage, share: shares.append(share))
@@ -282,7 +281,7 @@ def test_a_crash_is_tried_again_without_the_draft_model(nano_spec: LoadSpec) -> 
     engine = WorkerEngine(verbose=False)
     engine.on_notice = lambda _, message: notices.append(message)
     with closing(engine):
-        spec = dataclasses.replace(nano_spec, draft_path=nano_spec.model_path)
+        spec = nano_spec._replace(draft_path=nano_spec.model_path)
         engine.load(spec, kill_when(engine, signal.SIGSEGV))
         assert engine._spec == cautious(nano_spec)
     assert "without the --draft model" in notices[0]
@@ -407,7 +406,7 @@ def test_drafts_change_nothing(
     seed: int,
 ) -> None:
     """The tokens of plain decoding, also where it is stopped, appended to and rewound."""
-    sampling = dataclasses.replace(sampling, seed=seed)
+    sampling = sampling._replace(seed=seed)
 
     def session(*, drafts: bool) -> tuple[list[int], ...]:
         monkeypatch.setattr(in_process, "_drafts", drafts)
@@ -480,7 +479,7 @@ class TrustingDrafter(RestlessDrafter):
         return [] if n_max < 1 else self._guesser.guess(self.index.tokens, min(n_max, 5))  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), dataclasses.replace(WARM, seed=5)])
+@pytest.mark.parametrize("sampling", [Sampling(), WARM._replace(seed=5)])
 def test_a_draft_model_changes_nothing(
     in_process: LlamaEngine,
     nano_spec: LoadSpec,
@@ -491,7 +490,7 @@ def test_a_draft_model_changes_nothing(
     """nano guesses for nano; it sees no picture, so some of its guesses are wrong."""
     monkeypatch.setattr("qvq_cli.engine.llama.Drafter", TrustingDrafter)
     engine = LlamaEngine()
-    engine.load(dataclasses.replace(nano_spec, draft_path=nano_spec.model_path), no_progress)
+    engine.load(nano_spec._replace(draft_path=nano_spec.model_path), no_progress)
 
     def session(engine: LlamaEngine) -> list[list[int]]:
         engine.prefill(table_prompt, ROOM, sampling, no_progress)
@@ -522,7 +521,7 @@ def test_a_text_model_guesses_as_well(
     for path in (nano_spec.model_path, text_only):
         engine = LlamaEngine()
         with closing(engine):
-            engine.load(dataclasses.replace(nano_spec, draft_path=path), no_progress)
+            engine.load(nano_spec._replace(draft_path=path), no_progress)
             engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
             runs.append((take(engine, 150), engine.draft_counts()))
     assert runs[0] == runs[1]
@@ -538,4 +537,4 @@ def test_a_draft_model_of_another_vocabulary_is_refused(
     stranger.write_bytes(data.replace(b"double", b"dubble", 1))
     engine = LlamaEngine()
     with closing(engine), pytest.raises(GgufError, match="vocabulary"):
-        engine.load(dataclasses.replace(nano_spec, draft_path=str(stranger)), no_progress)
+        engine.load(nano_spec._replace(draft_path=str(stranger)), no_progress)

@@ -1,7 +1,5 @@
 """Forecasts: the arithmetic by hand, and what more memory or speed must do to them."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +60,7 @@ def test_the_encoder_is_what_its_makers_say() -> None:
     attention = 4 * (4 * 1280) ** 2 * 1280 * 32
     weights = 4 * 1280 * 32 * 12 * 1280**2 + 1280 * 5120 * (5120 + 8192)
     assert vision_flop(shape, 1280) == 2 * weights + attention
-    windowed = replace(shape, projector="qwen2.5vl_merger", n_ff=3420)
+    windowed = shape._replace(projector="qwen2.5vl_merger", n_ff=3420)
     assert vision_flop(windowed, 1280) < vision_flop(shape, 1280)
 
 
@@ -99,14 +97,14 @@ def test_gpus_take_what_fits_on_them_and_nothing_is_told_of_a_split() -> None:
 def test_small_models_and_mixtures_tell_nothing_of_large_ones() -> None:
     assert is_telling(sizes())
     assert not is_telling(sizes("nano", "Q8_0"))
-    mixture = replace(sizes(), text=replace(sizes().text, n_expert=128))
+    mixture = sizes()._replace(text=sizes().text._replace(n_expert=128))
     assert not is_telling(mixture)
 
 
 def test_an_embedding_that_is_the_output_too_is_read() -> None:
     apart = sizes()
     assert bytes_per_token(apart) == apart.weight_bytes - apart.embedding_bytes
-    tied = replace(apart, output_bytes=0)
+    tied = apart._replace(output_bytes=0)
     assert bytes_per_token(tied) == tied.weight_bytes
 
 

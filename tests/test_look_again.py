@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,7 +275,7 @@ def test_a_deadline_leaves_no_time_to_look() -> None:
 def test_the_first_look_is_expected_to_take_what_the_prompt_took() -> None:
     class Slow(ScriptedEngine):
         def prefill(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-            return replace(super().prefill(*args, **kwargs), prefill_s=60.0)
+            return super().prefill(*args, **kwargs)._replace(prefill_s=60.0)
 
     _, events = run(Slow(SENTENCES, [BOX]), 10, budget=ThinkingBudget(max_s=20.0))
     assert not looks_in(events)

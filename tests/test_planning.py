@@ -1,7 +1,5 @@
 """How solve turns what was typed into a plan, and a plan into what the engine is told."""
 
-from dataclasses import fields, replace
-
 import pytest
 
 from qvq_cli.cli.inputs import Inputs
@@ -19,7 +17,7 @@ from qvq_cli.reasoning.budget import ThinkingBudget
 from qvq_cli.reasoning.look_again import LookAgain
 from qvq_cli.reasoning.policy import Policy
 
-OPTION_NAMES = [field.name for field in fields(SolveOptions)]
+OPTION_NAMES = list(SolveOptions._fields)
 
 
 def plan_with(n_thinking: int) -> RunPlan:
@@ -27,7 +25,7 @@ def plan_with(n_thinking: int) -> RunPlan:
     sizes = catalog_sizes(entry, "Q8_0")
     assert sizes is not None
     plan = plan_run(sizes, typical_demand(entry.profile), Machine(10**9))
-    return replace(plan, n_thinking=n_thinking)
+    return plan._replace(n_thinking=n_thinking)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +56,10 @@ def test_a_policy_looks_no_more_than_the_plan_has_room_for() -> None:
     policy = Policy(ThinkingBudget(max_tokens=1000), 512, Sampling(), LookAgain(100, (150,)))
     assert policy.n_looks == 9
     assert policy.reserve.n_max - policy.reserve.n_min == policy.n_thinking + 9 * 216
-    plan = replace(plan_with(policy.n_thinking), n_looks=4)
+    plan = plan_with(policy.n_thinking)._replace(n_looks=4)
     cut = fitted_policy(policy, plan)
     assert (cut.n_looks, cut.n_thinking) == (4, policy.n_thinking)
-    assert fitted_policy(policy, replace(plan, n_looks=9)) is policy
+    assert fitted_policy(policy, plan._replace(n_looks=9)) is policy
 
 
 @pytest.mark.parametrize(

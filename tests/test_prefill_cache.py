@@ -1,7 +1,6 @@
 """A run says the same with and without the cache, token for token, and never depends on it."""
 
 import ctypes
-import dataclasses
 import os
 import signal
 import time
@@ -57,13 +56,13 @@ def prompt(pictures: Sequence[Path], question: str, system: str = SYSTEM) -> tup
 @pytest.fixture
 def nano_spec(nano_spec: LoadSpec) -> LoadSpec:
     """Without drafts: how long those are depends on the clock, and so do the batches."""
-    return dataclasses.replace(nano_spec, drafts=False)
+    return nano_spec._replace(drafts=False)
 
 
 @pytest.fixture
 def cached_spec(nano_spec: LoadSpec, tmp_path: Path) -> LoadSpec:
     cache = CacheSpec(str(tmp_path / "kept"), 1 << 30, 1 << 30, "model", "mmproj", "nano Q8_0")
-    return dataclasses.replace(nano_spec, cache=cache)
+    return nano_spec._replace(cache=cache)
 
 
 @contextmanager
@@ -102,8 +101,8 @@ def test_the_tokens_are_those_of_a_run_without_it(
     sampling: Sampling,
     kv_type: Any,
 ) -> None:
-    plain = dataclasses.replace(nano_spec, kv_type=kv_type)
-    cached = dataclasses.replace(cached_spec, kv_type=kv_type)
+    plain = nano_spec._replace(kv_type=kv_type)
+    cached = cached_spec._replace(kv_type=kv_type)
     say(cached, prompt(pictures, "What is this?"))
     for question in QUESTIONS:
         parts = prompt(pictures, question)
@@ -200,8 +199,8 @@ def test_what_was_computed_otherwise_is_not_taken(
     assert found[:-1] == ((1,), (2,), 3, 4, (5,))
     build = change.pop("build", "this llama.cpp")
     if "cache" in change:
-        change = {"cache": dataclasses.replace(cached_spec.cache, **change["cache"])}
-    other = PrefillCache(dataclasses.replace(cached_spec, **change), build)
+        change = {"cache": cached_spec.cache._replace(**change["cache"])}
+    other = PrefillCache(cached_spec._replace(**change), build)
     assert other.find_prompt(head) is None
 
 
@@ -223,8 +222,8 @@ def test_text_before_the_picture_is_not_confused_with_markup(cached_spec: LoadSp
 
 def test_an_entry_that_would_take_too_much_memory_is_not_made(cached_spec: LoadSpec) -> None:
     assert cached_spec.cache is not None
-    tight = dataclasses.replace(cached_spec.cache, max_entry_bytes=200_000)
-    say(dataclasses.replace(cached_spec, cache=tight), prompt([TABLE], QUESTION))
+    tight = cached_spec.cache._replace(max_entry_bytes=200_000)
+    say(cached_spec._replace(cache=tight), prompt([TABLE], QUESTION))
     assert kinds(cached_spec) == ["picture"]
 
 

@@ -1,7 +1,5 @@
 """The plan of a run: what gives way when memory is short, and what is said of it."""
 
-from dataclasses import replace
-
 import pytest
 
 from qvq_cli.engine.protocol import Device
@@ -17,7 +15,7 @@ ENTRY = catalog_entry("qvq-72b-preview")
 DEMAND = Demand(
     n_prompt=1500, image_tokens=(1280,), n_answer=544, n_thinking=4163, n_thinking_min=256
 )
-TYPED = replace(DEMAND, n_thinking_min=DEMAND.n_thinking)
+TYPED = DEMAND._replace(n_thinking_min=DEMAND.n_thinking)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def test_then_thinking_that_nobody_asked_for(qvq: ModelSizes) -> None:
     assert plan.fits
     assert names(plan) == ["kv-q8-0", "thinking-limited"]
     assert 256 <= plan.n_thinking < 4163
-    more = replace(TYPED, n_thinking=plan.n_thinking + 512)
+    more = TYPED._replace(n_thinking=plan.n_thinking + 512)
     assert needed(qvq, more, kv_type="q8_0") > free_bytes, "it gives up no more than it must"
 
 
@@ -81,7 +79,7 @@ def test_thinking_has_a_floor(qvq: ModelSizes) -> None:
 
 
 def test_then_looks_at_the_picture(qvq: ModelSizes) -> None:
-    looking = replace(TYPED, n_looks=8, look_cells=1346)
+    looking = TYPED._replace(n_looks=8, look_cells=1346)
     without = needed(qvq, TYPED, kv_type="q8_0")
     assert needed(qvq, looking, kv_type="q8_0") > without + 8 * 1346 * 80 * 2048
     plan = plan_run(qvq, looking, Machine(without + 1_000_000_000))
@@ -110,7 +108,7 @@ def test_a_kv_type_that_was_asked_for_is_kept(qvq: ModelSizes) -> None:
 
 
 def test_heads_that_q8_0_cannot_hold_keep_f16(qvq: ModelSizes) -> None:
-    odd = replace(qvq, text=replace(qvq.text, head_dim=80))
+    odd = qvq._replace(text=qvq.text._replace(head_dim=80))
     assert not plan_run(odd, TYPED, Machine(needed(odd) - 1)).fits
 
 
@@ -202,7 +200,7 @@ def test_offload_never_takes_more_than_there_is(qvq: ModelSizes, free_gb: int) -
 
 def test_an_output_that_shares_the_embedding_is_copied_to_the_gpu(qvq: ModelSizes) -> None:
     memory = plan_memory(qvq, n_ctx=8192, image_tokens=[])
-    tied = replace(qvq, output_bytes=0)
+    tied = qvq._replace(output_bytes=0)
     one = Offload(1, vision_on_gpu=False)
     assert gpu_share(tied, memory, one).weight == qvq.embedding_bytes
     assert gpu_share(qvq, memory, one).weight == qvq.output_bytes
@@ -240,12 +238,12 @@ def test_less_thinking_is_advised_when_that_is_enough(qvq: ModelSizes) -> None:
     hint = refusal(plan_run(qvq, TYPED, Machine(free_bytes))).hint or ""
     advised = int(hint.split("--max-thinking ")[1].split()[0])
     assert 256 <= advised < 4096
-    less = replace(TYPED, n_thinking=advised, n_thinking_min=advised)
+    less = TYPED._replace(n_thinking=advised, n_thinking_min=advised)
     assert plan_run(qvq, less, Machine(free_bytes)).fits
 
 
 def test_smaller_pictures_are_advised_when_they_are_enough(qvq: ModelSizes) -> None:
-    short = replace(TYPED, n_thinking=300, n_thinking_min=300)
+    short = TYPED._replace(n_thinking=300, n_thinking_min=300)
     close = plan_run(qvq, short, Machine(needed(qvq, short, kv_type="q8_0") - 100_000_000))
     assert "--image-tokens-max" in (refusal(close).hint or "")
     assert "--image-tokens-max" not in (refusal(plan_run(qvq, short, Machine(16 * GB))).hint or "")

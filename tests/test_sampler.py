@@ -1,6 +1,5 @@
 """Choosing tokens: the short way to the greatest logit says what llama.cpp's sampler says."""
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -22,7 +21,7 @@ def no_progress(_stage: str, _share: float) -> None:
 def as_on_gpu(nano_spec: LoadSpec) -> Iterator[LlamaEngine]:
     """Told that all layers are on a GPU: llama.cpp finds none and computes as ever."""
     with closing(LlamaEngine()) as engine:
-        engine.load(dataclasses.replace(nano_spec, n_gpu_layers=-1), no_progress)
+        engine.load(nano_spec._replace(n_gpu_layers=-1), no_progress)
         yield engine
 
 

@@ -1,6 +1,5 @@
 """The solver's policies: on the embedded model where it can show them, else on scripted text."""
 
-import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -313,4 +312,4 @@ def test_a_budget_does_not_change_what_was_thought(
     free = solve_table(nano, nano_spec, table_prompt, ThinkingBudget(1024))
     cut = solve_table(nano, nano_spec, table_prompt, ThinkingBudget(60))
     assert free.reasoning.startswith(cut.reasoning)
-    assert dataclasses.replace(cut.usage, reasoning_tokens=0).image_tokens == 150
+    assert cut.usage._replace(reasoning_tokens=0).image_tokens == 150

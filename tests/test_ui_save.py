@@ -6,7 +6,6 @@ import html.parser
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,7 @@ from qvq_cli.ui.save import check_save_path, save_record
 from ui_samples import RECORD, UNANSWERED
 
 PICTURE = Picture('di"agram<1>.png', "image/png", b"\x89PNG not really")
-HOSTILE = replace(
-    RECORD,
+HOSTILE = RECORD._replace(
     question="</title><script>alert(1)</script> `` ``` ```` & \x1b[31m",
     reasoning="````\n# not a heading\n</div><img src=x onerror=alert(1)>\n$x^2$ \udce9",
     system="a | b `c` \n new line",
@@ -92,7 +90,7 @@ def test_json_is_the_result_with_the_pictures(tmp_path: Path) -> None:
 
 
 def test_the_title_of_a_page_is_one_line(tmp_path: Path) -> None:
-    page = _saved(tmp_path, "run.html", replace(RECORD, question="first\n\nsecond\tthird"))
+    page = _saved(tmp_path, "run.html", RECORD._replace(question="first\n\nsecond\tthird"))
     assert "<title>first second third</title>" in page
 
 
@@ -104,7 +102,7 @@ def test_the_hint_keeps_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["run.md", "run.html", "run.json"])
 def test_a_run_without_answer_or_pictures_is_saved_too(tmp_path: Path, name: str) -> None:
-    record = replace(UNANSWERED, images=())
+    record = UNANSWERED._replace(images=())
     text = _saved(tmp_path, name, record, ())
     assert "So h = f*g." in text
     assert ("no answer was reached" in text) == (name != "run.json")

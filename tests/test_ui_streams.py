@@ -101,7 +101,7 @@ def test_closed_streams() -> None:
 def test_other_encodings_never_raise(encoding: str) -> None:
     middle = (
         "view.handle(Notice('x', '640 → 644 – é 题 \\udce9')); "
-        "RECORD = __import__('dataclasses').replace(RECORD, answer=Answer('题½', (), 'boxed'))"
+        "RECORD = RECORD._replace(answer=Answer('题½', (), 'boxed'))"
     )
     run = subprocess.run(
         _program(middle),

@@ -1,7 +1,6 @@
 """What a terminal really shows: written to an emulator, in whole runs and in the middle of one."""
 
 import io
-from dataclasses import replace
 
 import pytest
 from rich.style import Style
@@ -96,7 +95,7 @@ def test_model_text_is_neither_markup_nor_control() -> None:
     text = "[/think] [bold]x[/] :smile: \x1b[2J\x1b]0;owned\x07 \x9b31m \u202eabc"
     terminal = _show([ReasoningStarted(None, None), ReasoningDelta(text, 1)])
     assert terminal.rows(60) == ["[/think] [bold]x[/] :smile: [2J]0;owned 31m abc"]
-    record = replace(RECORD, answer=replace(RECORD.answer, text="[red]4[/] \x1b[31m"))
+    record = RECORD._replace(answer=RECORD.answer._replace(text="[red]4[/] \x1b[31m"))
     terminal = _show([Solved(record), Notice("x", "file \x1b[2Jname [/]")])
     assert "│ [red]4[/] [31m │" in terminal.rows(60)
     assert "qvq: file [2Jname [/]" in terminal.rows(60)
@@ -255,7 +254,7 @@ class TestStatus:
 
 
 def test_the_answer_panel_stays_in_a_narrow_terminal() -> None:
-    record = replace(RECORD, answer=replace(RECORD.answer, text="滤液E是硫酸亚铁溶液。" * 3))
+    record = RECORD._replace(answer=RECORD.answer._replace(text="滤液E是硫酸亚铁溶液。" * 3))
     rows = _show([Solved(record)], columns=20).rows(20)
     panel = [row for row in rows if row[0] in "╭│╰"]
     assert "".join(row.strip("│ ") for row in panel[1:-1]) == "滤液E是硫酸亚铁溶液。" * 3

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -322,7 +321,7 @@ def test_timing_never_shows(
 ) -> None:
     """A worker that runs ahead, with many conclusions to go back for, and an engine that waits."""
     bitmaps = tuple(part for part in table_prompt if isinstance(part, Bitmap))
-    hot = replace(WARM, temperature=1.2)
+    hot = WARM._replace(temperature=1.2)
     wanted = {"question": QUESTION, "bitmaps": bitmaps, "budget": budget, "spec": nano_spec}
     record, votes, _ = run(nano, 6, sampling=hot, **wanted)  # type: ignore[arg-type]
     with closing(WorkerEngine(verbose=False)) as worker:
@@ -346,7 +345,7 @@ def test_each_chain_is_a_run_of_its_own(
     )  # fmt: skip
     assert votes.n_finished >= 2
     for chain in votes.chains:
-        policy = Policy(budget, 200, replace(WARM, seed=chain.seed))
+        policy = Policy(budget, 200, WARM._replace(seed=chain.seed))
         about = About(ModelUsed("nano", "", ()), (), 0.0)
         alone = Solver(nano, policy, Control(), lambda _: None).solve(
             nano_spec, Problem(QUESTION, "Think.", bitmaps, Dialect.HEADING), about

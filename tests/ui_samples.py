@@ -1,7 +1,5 @@
 """One event of each kind and a record, for the tests of everything that shows them."""
 
-from dataclasses import replace
-
 from qvq_cli.engine.protocol import Sampling
 from qvq_cli.reasoning.events import (
     Answer,
@@ -45,8 +43,7 @@ RECORD = Record(
 _CHAIN = ChainRecord(
     7, RECORD.answer, RECORD.answer_text, RECORD.reasoning, Finish.CONCLUDED, 30, 4
 )
-VOTED_RECORD = replace(
-    RECORD,
+VOTED_RECORD = RECORD._replace(
     votes=Votes(
         winner=0,
         agreed=2,
@@ -54,13 +51,13 @@ VOTED_RECORD = replace(
         counts=(Count(r"\frac{1}{5}", 2),),
         chains=(
             _CHAIN,
-            replace(_CHAIN, seed=8, answer=None, answer_text="", finish=Finish.LOOP),
-            replace(_CHAIN, seed=9, finish=Finish.BUDGET),
-            replace(_CHAIN, seed=10, answer=None, answer_text="", finish=Finish.CUT),
+            _CHAIN._replace(seed=8, answer=None, answer_text="", finish=Finish.LOOP),
+            _CHAIN._replace(seed=9, finish=Finish.BUDGET),
+            _CHAIN._replace(seed=10, answer=None, answer_text="", finish=Finish.CUT),
         ),
     ),
 )
-UNANSWERED = replace(RECORD, answer=None, answer_text="", finish=Finish.LENGTH)
+UNANSWERED = RECORD._replace(answer=None, answer_text="", finish=Finish.LENGTH)
 
 EVENTS: dict[str, Event] = {
     "notice": NOTICE,

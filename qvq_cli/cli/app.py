@@ -35,12 +35,21 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run_command(argv: Sequence[str]) -> int:
+    worker = None
+    if _will_solve(argv):
+        from qvq_cli.engine.spawn import spawn_worker
+        from qvq_cli.errors import EngineDiedError
+
+        # The engine's process starts while the rest of the program is read. That it can't be
+        # started is told when it is asked for.
+        with contextlib.suppress(EngineDiedError):
+            worker = spawn_worker()
     from qvq_cli.cli.commands import run_typer
     from qvq_cli.cli.session import Session
     from qvq_cli.errors import CannotWriteError, ExitCode, QvqError
     from qvq_cli.ui.streams import Environment, ReaderGoneError
 
-    session = Session(Environment.from_process(), STARTED_S, tuple(argv))
+    session = Session(Environment.from_process(), STARTED_S, tuple(argv), worker=worker)
     try:
         return run_typer(session)
     except QvqError as error:
@@ -50,6 +59,17 @@ def _run_command(argv: Sequence[str]) -> int:
         return error.exit_code
     except ReaderGoneError:
         return ExitCode.BROKEN_PIPE
+    finally:
+        if session.worker is not None:  # the command line was refused
+            from qvq_cli.engine.spawn import dismiss
+
+            dismiss(session.worker)
+
+
+def _will_solve(argv: Sequence[str]) -> bool:
+    """Whether an engine is wanted, as far as that shows before the command line is read."""
+    asks_help = not {"-h", "--help"}.isdisjoint(argv)
+    return list(argv[:1]) == ["solve"] and len(argv) > 1 and not asks_help
 
 
 def run() -> None:

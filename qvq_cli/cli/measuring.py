@@ -9,7 +9,7 @@ Refuses to know: what follows from the figures, and what people see.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -138,7 +138,7 @@ class Measurer:
         where it stays with that, text of some length follows.
         """
         measured, limits = self.measured, self._profile.limits
-        small = replace(limits, image_tokens_min=1, image_tokens_max=SMALL_IMAGE_TOKENS)
+        small = limits._replace(image_tokens_min=1, image_tokens_max=SMALL_IMAGE_TOKENS)
         self._tell("a small picture, to warm up")
         took_s = self._run(lambda number: _prompt(self._profile, small, number), n_max=1)
         usual = image_grid(*PICTURE_PX, limits).image_tokens

@@ -4,7 +4,7 @@ The numbers are those that solve itself loads by. A model that isn't here yet is
 the catalog says of it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from qvq_cli.cli.machine import Resources, look_at_machine
@@ -120,20 +120,19 @@ def _of_catalog(model: str, resources: Resources) -> _Subject | None:
 
 
 def _demand(subject: _Subject, options: PlanOptions) -> Demand:
-    demand = replace(
-        typical_demand(subject.profile),
+    demand = typical_demand(subject.profile)._replace(
         n_answer=options.max_answer + ASKING_TOKENS,
         n_chains=check_votes(options.votes),
     )
     n_image = options.image_tokens_max
     if n_image is not None:
         n_text = demand.n_prompt - sum(demand.image_tokens)
-        demand = replace(demand, n_prompt=n_text + n_image, image_tokens=(n_image,))
+        demand = demand._replace(n_prompt=n_text + n_image, image_tokens=(n_image,))
     if options.max_thinking is not None:
         budget = parse_thinking_budget(options.max_thinking)
         reserve = Policy(budget, options.max_answer, subject.profile.sampling).reserve
         n_thinking = reserve.n_max - reserve.n_min
-        demand = replace(demand, n_thinking=n_thinking, n_thinking_min=n_thinking)
+        demand = demand._replace(n_thinking=n_thinking, n_thinking_min=n_thinking)
     return demand
 
 
@@ -146,7 +145,7 @@ def _within_context(plan: RunPlan, demand: Demand, n_ctx_train: int) -> RunPlan:
         f"the model's context, {n_ctx_train:,} tokens, leaves {n_room:,} for reasoning, not "
         f"{plan.n_thinking:,}"
     )
-    return replace(plan, n_thinking=n_room, reasons=(*plan.reasons, reason))
+    return plan._replace(n_thinking=n_room, reasons=(*plan.reasons, reason))
 
 
 def _report(subject: _Subject, plan: RunPlan, tokens_per_s: float | None) -> Report:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from qvq_cli.cli.inputs import Inputs
 from qvq_cli.cli.settings import SolveOptions, needs_chance, system_prompt
@@ -84,13 +83,13 @@ def beside_draft(draft: Draft, demand: Demand, machine: Machine, wishes: Wishes)
 def fitted_policy(policy: Policy, plan: RunPlan) -> Policy:
     """The policy with no more thinking and looks than the plan has room for."""
     if policy.looks is not None and plan.n_looks < policy.n_looks:
-        policy = replace(policy, looks=replace(policy.looks, n_max=plan.n_looks))
+        policy = policy._replace(looks=policy.looks._replace(n_max=plan.n_looks))
     if policy.n_thinking <= plan.n_thinking:
         return policy
-    budget = replace(policy.budget, max_tokens=plan.n_thinking)
+    budget = policy.budget._replace(max_tokens=plan.n_thinking)
     # The sentence that may be finished past the limit takes its room from the limit.
     n_past = (budget.reserve_tokens or 0) - plan.n_thinking
-    return replace(policy, budget=replace(budget, max_tokens=max(0, plan.n_thinking - n_past)))
+    return policy._replace(budget=budget._replace(max_tokens=max(0, plan.n_thinking - n_past)))
 
 
 def choose_threads(typed: int | None, *, is_tiny: bool) -> int:

@@ -12,6 +12,8 @@ from qvq_cli.errors import QvqError
 from qvq_cli.ui.streams import Environment
 
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     from qvq_cli.hub.config import Config
     from qvq_cli.ui.screen import Screen
     from qvq_cli.ui.view import View
@@ -23,13 +25,20 @@ class Session:
 
     started_s: perf_counter() when the program began. argv: what was typed after `qvq`. view: set by
     a command once it knows how its output is wanted; until then errors are plain text, and JSON
-    too where `--json` or `--jsonl` was typed.
+    too where `--json` or `--jsonl` was typed. worker: an engine's process that was started before
+    anything was read, until a command takes it.
     """
 
     env: Environment
     started_s: float
     argv: tuple[str, ...] = ()
     view: "View | Screen | None" = None
+    worker: "Popen[bytes] | None" = None
+
+    def take_worker(self) -> "Popen[bytes] | None":
+        """The worker, which is the caller's from now on."""
+        worker, self.worker = self.worker, None
+        return worker
 
     @cached_property
     def config(self) -> "Config":

@@ -4,9 +4,9 @@ Everything here is pure translation and refuses what contradicts itself; nothing
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from qvq_cli.cli.choices import parse_choice
 from qvq_cli.cli.inputs import typed_text
@@ -30,8 +30,7 @@ the paper on self-consistency used (temperature 0.5 to 0.7, top_k 40).
 GREEDY_TOP_P = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class SolveOptions:
+class SolveOptions(NamedTuple):
     """What was typed, in the names of `solve`'s parameters; None where the model's own applies."""
 
     arguments: list[str]
@@ -157,13 +156,13 @@ def _sampling(options: SolveOptions, own: Sampling) -> Sampling:
 
     Raises: UsageError: votes of chains that would all be the same.
     """
-    base = replace(VOTES_SAMPLING, repeat_penalty=own.repeat_penalty)
+    base = VOTES_SAMPLING._replace(repeat_penalty=own.repeat_penalty)
     chosen = {
         name: getattr(options, name)
         for name in ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed")
         if getattr(options, name) is not None
     }
-    sampling = replace(base if needs_chance(options, own) else own, **chosen)
+    sampling = (base if needs_chance(options, own) else own)._replace(**chosen)
     if options.votes > 1 and is_greedy(sampling):
         raise UsageError(
             f"--votes {options.votes} with greedy sampling would think the same "
@@ -180,7 +179,7 @@ def add_looks(
     """The policy with the looks at the pictures that were asked for, where a model reasons."""
     if options.look_again is None or dialect is Dialect.PLAIN or policy.budget.max_tokens == 0:
         return policy
-    return replace(policy, looks=LookAgain(options.look_again, image_tokens))
+    return policy._replace(looks=LookAgain(options.look_again, image_tokens))
 
 
 def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:
@@ -192,8 +191,7 @@ def image_limits(options: SolveOptions, limits: ImageLimits) -> ImageLimits:
             hint="raise --image-tokens-max, or leave one of the two to the model",
             reference="conflicting-image-tokens",
         )
-    return replace(
-        limits,
+    return limits._replace(
         image_tokens_min=min(limits.image_tokens_min, highest or lowest or 1 << 30)
         if lowest is None
         else lowest,

@@ -1,7 +1,6 @@
 """`qvq show MODEL`: what a model is, how it is run, and each of its quants on this machine."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from qvq_cli.cli.fits import catalog_fits, installed_fit
@@ -54,7 +53,7 @@ def run(session: Session, model: str, *, json: bool) -> None:
         known = {each: files for each, files in entry.quants.items() if each == quant}
         if not known and not here:
             raise unknown_quant(entry, quant)
-        entry = replace(entry, quants=known)
+        entry = entry._replace(quants=known)
     screen.result(_report(entry, here, machine), _body(entry, here, machine))
 
 

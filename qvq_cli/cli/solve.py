@@ -1,8 +1,4 @@
-"""`qvq solve` as Typer sees it: its parameters and nothing that takes time to import.
-
-The worker process is started before the rest of the program is even read: both take a tenth of a
-second, and there are two of them to do it.
-"""
+"""`qvq solve` as Typer sees it: its parameters and nothing that takes time to import."""
 # ruff: noqa: ARG001  # Typer reads the parameters of `solve`; their values come through ctx.params
 
 from contextlib import closing
@@ -65,7 +61,7 @@ def solve(
         with interrupts(control):
             from qvq_cli.engine.process import WorkerEngine
 
-            with closing(WorkerEngine(verbose=verbose)) as engine:
+            with closing(WorkerEngine(verbose=verbose, process=session.take_worker())) as engine:
                 from qvq_cli.cli.solving import run
 
                 code = run(session, ctx.params, engine, control)

@@ -7,7 +7,6 @@ it is loaded, the worker does that meanwhile.
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,7 @@ def run(
         params: by the names of SolveOptions' fields.
     Returns: ANSWER, or NO_ANSWER when the model gave none. Raises: QvqError for all else.
     """
-    options = SolveOptions(**{field.name: params[field.name] for field in fields(SolveOptions)})
+    options = SolveOptions(**{name: params[name] for name in SolveOptions._fields})
     with make_view(settings.view_options(options), session.env) as view:
         session.view = view
         engine.on_notice = lambda reference, message: view.handle(Notice(reference, message))

@@ -7,9 +7,9 @@ the names tell in a millisecond what asking llama.cpp's devices would take a pro
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from qvq_cli.errors import UnavailableError
 
@@ -18,8 +18,7 @@ _NOT_GPUS = frozenset({"base", "cpu", "blas", "rpc"})
 _NAMES = {"cuda": "CUDA", "metal": "Metal", "vulkan": "Vulkan", "hip": "ROCm", "sycl": "SYCL"}
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(NamedTuple):
     """version: of llama-cpp-python; backends: of GPUs, by the names people know ("CUDA")."""
 
     version: str

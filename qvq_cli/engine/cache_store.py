@@ -18,7 +18,6 @@ import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -42,8 +41,7 @@ class Kept(NamedTuple):
     payload: memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(NamedTuple):
     """A file of the cache as a listing shows it. used_s: seconds since the epoch.
 
     model, image_tokens: what its notes say; every writer has them in there.

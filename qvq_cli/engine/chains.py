@@ -10,10 +10,9 @@ or a conclusion that was appended. The next round runs all of it in one batch.
 Source of the technique: llama.cpp, examples/parallel.
 """
 
-import dataclasses
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from qvq_cli.engine.protocol import Piece, Round, Sampling, Spoken, chain_seed
 from qvq_cli.engine.sampler import make_sampler
@@ -45,8 +44,7 @@ class _Chain:
     n_draws: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Machinery:
+class Machinery(NamedTuple):
     """What the chains compute with: the engine's context and its ways of using it.
 
     run: decodes `batch`. piece: the bytes of a token.
@@ -88,7 +86,7 @@ class Chains:
         for i in range(n_chains):
             if i > 0:
                 self._lib.llama_memory_seq_cp(self._memory, 0, i, -1, -1)
-            own = dataclasses.replace(sampling, seed=chain_seed(sampling.seed, i))
+            own = sampling._replace(seed=chain_seed(sampling.seed, i))
             chain = _Chain(i, own, [last_token], n_tokens, n_pos)
             self._renew_sampler(chain)
             self._chains.append(chain)

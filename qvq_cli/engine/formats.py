@@ -6,7 +6,7 @@ because they lie: a download called .png is often a JPEG, or a web page that say
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.errors import ImageError
 
@@ -14,8 +14,7 @@ SNIFF_BYTES = 1024
 """PDF readers accept a header anywhere in the first KiB; every other format starts at byte 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class PictureFormat:
+class PictureFormat(NamedTuple):
     """pillow_name: what Pillow calls it; plugin: the module that teaches Pillow to read it.
 
     has_frames: several frames or pages in one file are meant to be seen. In a JPEG or HEIC they are

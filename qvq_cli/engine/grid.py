@@ -9,7 +9,6 @@ decides the grid at every second multiple.
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from qvq_cli.errors import ImageError
@@ -18,8 +17,7 @@ MAX_ASPECT_RATIO = 200
 """Longer side over shorter side. Source: Qwen2-VL, `smart_resize`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
+class ImageLimits(NamedTuple):
     """How many image tokens a picture may cost, and the patches they are counted in.
 
     patch_px * merge pixels a side become one token: 28 for Qwen2-VL and Qwen2.5-VL (14 * 2), 32 for

@@ -22,7 +22,6 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from qvq_cli.engine.formats import HEIC, PDF_MIME, PNG, TIFF, PictureFormat, is_pdf, sniff_format
@@ -59,8 +58,7 @@ _DECODER_ERRORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture, ready for the engine, and what it was made from.
 
     source: what was typed, or the file that was copied; sha256: of `data`, the bytes as they came;

@@ -6,7 +6,6 @@ else notices: both are the same floats.
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from qvq_cli.engine.prefill_cache import PrefillCache, SavedPicture
@@ -14,8 +13,7 @@ from qvq_cli.engine.protocol import Bitmap, PromptPart
 from qvq_cli.engine.vision import PictureFrame, PreparedPicture, Vision
 
 
-@dataclass(frozen=True, slots=True)
-class TextStretch:
+class TextStretch(NamedTuple):
     """Text tokens that go through the model in one go."""
 
     tokens: list[int]
@@ -25,8 +23,7 @@ class TextStretch:
         return len(self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class PictureStretch:
+class PictureStretch(NamedTuple):
     """A picture, either saved or prepared to be encoded."""
 
     bitmap: Bitmap

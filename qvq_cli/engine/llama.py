@@ -49,6 +49,8 @@ from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.engine.vision import PictureFrame, Vision
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
 
+_SMALL_MMPROJ_BYTES = 64 << 20
+
 
 class _Head(NamedTuple):
     """How the prompt up to its last picture got into the KV cache, and what stands behind it."""
@@ -79,6 +81,7 @@ class LlamaEngine:
         self._lib.llama_backend_init()
         self._backends = Backends(Path(self._lib._base_path))
         self._loader = Loader(self._lib, self._backends, self._log.last_words)
+        self._vision_ahead: Vision | None = None
         self._model: Any = None
         self._ctx: Any = None
         self._sampler: Any = None
@@ -116,11 +119,27 @@ class LlamaEngine:
     # load
 
     def load_ahead(self, spec: LoadSpec, on_progress: OnProgress) -> None:
-        """Load the text model alone; a `load` that would read it the same way finds it there."""
-        self._loader.load_ahead(spec, on_progress)
+        """Load what a `load` that would read it the same way then finds there.
+
+        That is the text model, and a small mmproj: a large one takes longer than what there is to
+        do meanwhile, and a picture from the cache doesn't need it.
+        """
+        model = self._loader.load_ahead(spec, on_progress)
+        sizes = FileSizes.of(spec)
+        if sizes.mmproj <= _SMALL_MMPROJ_BYTES:
+            share = (sizes.model + sizes.draft) / sizes.total
+            self._vision_ahead = self._make_vision(model, spec)
+            self._vision_ahead.load(lambda done: on_progress("load", share + done * (1 - share)))
+
+    def _make_vision(self, model: Any, spec: LoadSpec) -> Vision:
+        return Vision(self._lib, self._mtmd, model, spec, self._log.last_words)
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
         """See Engine.load."""
+        vision, self._vision_ahead = self._vision_ahead, None
+        if vision is not None and not vision.is_for(spec):
+            vision.close()
+            vision = None
         text = self._loader.load(spec, on_progress)
         started = time.perf_counter()
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
@@ -128,7 +147,7 @@ class LlamaEngine:
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
         self._model = text.handle
-        self._vision = Vision(self._lib, self._mtmd, self._model, spec, self._log.last_words)
+        self._vision = vision or self._make_vision(text.handle, spec)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
         sizes = FileSizes.of(spec)
@@ -140,7 +159,7 @@ class LlamaEngine:
         return ModelInfo(
             n_ctx_train=self._lib.llama_model_n_ctx_train(self._model),
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
-            load_s=text.load_s + time.perf_counter() - started,
+            load_s=text.load_s + self._vision.load_s + time.perf_counter() - started,
         )
 
     # prefill
@@ -580,6 +599,9 @@ class LlamaEngine:
     def close(self) -> None:
         """See Engine.close."""
         self.settle()
+        if self._vision_ahead is not None:
+            self._vision_ahead.close()
+        self._vision_ahead = None
         self._loader.close()
         self._free_context()
         if self._draft_model is not None:

@@ -16,6 +16,7 @@ class FileSizes(NamedTuple):
 
     model: int
     draft: int
+    mmproj: int
     total: int
 
     @classmethod
@@ -23,7 +24,7 @@ class FileSizes(NamedTuple):
         """The files that a LoadSpec names."""
         paths = (spec.model_path, spec.draft_path, spec.mmproj_path)
         model, draft, mmproj = (Path(path).stat().st_size if path else 0 for path in paths)
-        return cls(model, draft, max(model + draft + mmproj, 1))
+        return cls(model, draft, mmproj, max(model + draft + mmproj, 1))
 
 
 class TextModel(NamedTuple):
@@ -48,9 +49,13 @@ class Loader:
         self._ahead: TextModel | None = None
         self._alive: list[Any] = []  # what C may still read or call
 
-    def load_ahead(self, spec: LoadSpec, on_progress: OnProgress) -> None:
-        """Load the text model; a `load` that would read it the same way finds it there."""
+    def load_ahead(self, spec: LoadSpec, on_progress: OnProgress) -> Any:
+        """Load the text model; a `load` that would read it the same way finds it there.
+
+        Returns: its handle. Raises: as load.
+        """
         self._ahead = self._load_text(spec, on_progress)
+        return self._ahead.handle
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> TextModel:
         """Load the text model. Raises: GgufError, DoesNotFitError: llama.cpp refused it."""

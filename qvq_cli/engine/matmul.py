@@ -11,9 +11,8 @@ import ctypes
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from qvq_cli.engine.llama_library import Backends, import_llama_cpp, load_ggml
 from qvq_cli.errors import DoesNotFitError
@@ -26,8 +25,7 @@ _F32 = 0
 _META_BYTES = 1 << 20  # of ggml's own for three tensors and a graph; 82 kB are used
 
 
-@dataclass(frozen=True, slots=True)
-class Matmul:
+class Matmul(NamedTuple):
     """Weights of shape (n_out, n_in) times a batch of shape (n_tokens, n_in) in f32."""
 
     weight_type: WeightType

@@ -7,7 +7,7 @@ not thread-safe, so pages are drawn one after the other.
 
 import logging
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.engine.grid import ImageLimits, check_shape
 from qvq_cli.engine.sources import SourceBytes
@@ -21,8 +21,7 @@ MAX_PAGE_PX = 32_000_000
 """Bounds the bitmap to 96 MB whatever the limits say; twice the encoder's 16384 tokens of 32 px."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRaster:
+class PageRaster(NamedTuple):
     """A drawn page: height_px rows of stride_bytes, each beginning with width_px RGB triples."""
 
     width_px: int

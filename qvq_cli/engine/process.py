@@ -10,8 +10,6 @@ says what happened. What came from the cache doesn't survive a crash.
 """
 
 import contextlib
-import dataclasses
-import os
 import signal
 import subprocess
 import sys
@@ -36,6 +34,7 @@ from qvq_cli.engine.protocol import (
     Round,
     Sampling,
 )
+from qvq_cli.engine.spawn import spawn_worker
 from qvq_cli.engine.wire import (
     SETTLE_S,
     Header,
@@ -63,6 +62,7 @@ class WorkerEngine:
 
     Args:
         verbose: let llama.cpp's log through to stderr.
+        process: a worker from spawn_worker that is to be this engine's; one is started without.
 
     on_notice, when it is set, is told that a crash was answered by a second try, and that somebody
     has stopped the worker.
@@ -70,10 +70,10 @@ class WorkerEngine:
 
     on_notice: OnNotice | None = None
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, *, verbose: bool, process: "subprocess.Popen[bytes] | None" = None) -> None:
         self._verbose = verbose
         self._spec: LoadSpec | None = None
-        self._start()
+        self._start(process or spawn_worker())
 
     @property
     def pid(self) -> int:
@@ -95,7 +95,7 @@ class WorkerEngine:
         Nothing else may be asked for in between.
         """
         with contextlib.suppress(WorkerDied):  # which `load` finds out, and answers
-            self._send({"op": "load_ahead", "spec": dataclasses.asdict(spec)})
+            self._send({"op": "load_ahead", "spec": spec._asdict()})
             self._is_loading = True
 
     def load(self, spec: LoadSpec, on_progress: OnProgress) -> ModelInfo:
@@ -122,7 +122,7 @@ class WorkerEngine:
             "op": "prefill",
             "parts": described,
             "reserve": reserve,
-            "sampling": dataclasses.asdict(sampling),
+            "sampling": sampling._asdict(),
             "keep_pictures": keep_pictures,
         }
         with _explained():
@@ -193,7 +193,7 @@ class WorkerEngine:
         """See matmul.time_matmul. Needs no model."""
         request = {
             "op": "time_matmul",
-            "matmul": dataclasses.asdict(matmul),
+            "matmul": matmul._asdict(),
             "device": device,
             "n_threads": n_threads,
             "n_passes": n_passes,
@@ -219,17 +219,8 @@ class WorkerEngine:
 
     # process
 
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            # -P: a file called json.py in the person's folder must not be imported.
-            [sys.executable, "-P", "-m", "qvq_cli.engine.worker", str(os.getpid())]
-            + (["--verbose"] if self._verbose else []),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
-        )
+    def _start(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
         self._is_loading = False  # ahead of `load`, which has yet to read the reply
         self._output = WorkerOutput(self._process, self._tell_stopped)
         self._oom_kills = count_oom_kills()
@@ -237,6 +228,8 @@ class WorkerEngine:
         self._stderr_tail: deque[str] = deque(maxlen=40)
         self._stderr_reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._stderr_reader.start()
+        with contextlib.suppress(WorkerDied):  # which the first request finds out
+            self._send({"op": "begin", "verbose": self._verbose})
 
     def _read_stderr(self) -> None:
         """Keep the last lines, and pass all on when verbose.
@@ -264,7 +257,7 @@ class WorkerEngine:
         """
         assert self._spec is not None
         was_reused = bool(self._reused)
-        spec = dataclasses.replace(self._spec, cache=None) if was_reused else cautious(self._spec)
+        spec = self._spec._replace(cache=None) if was_reused else cautious(self._spec)
         self.close()
         if spec == self._spec or death.returncode == KILLED:
             raise death.error from death
@@ -278,7 +271,7 @@ class WorkerEngine:
                 change += ", and without the --draft model"
             self.on_notice("engine-restarted", f"{death.error.message}; trying once more {change}")
         self._spec = spec
-        self._start()
+        self._start(spawn_worker())
         return spec
 
     def _tell_stopped(self) -> None:
@@ -294,7 +287,7 @@ class WorkerEngine:
         if self._is_loading:
             self._is_loading = False
             self._wait(on_progress)
-        done = self._attempt({"op": "load", "spec": dataclasses.asdict(spec)}, b"", on_progress)
+        done = self._attempt({"op": "load", "spec": spec._asdict()}, b"", on_progress)
         return ModelInfo(**done)
 
     def _call(self, request: Header) -> Header:
@@ -374,7 +367,7 @@ def _explained() -> Iterator[None]:
 
 def cautious(spec: LoadSpec) -> LoadSpec:
     """The same model with what has crashed llama.cpp, or might have, left out."""
-    return dataclasses.replace(spec, repack=False, vision_on_gpu=False, draft_path=None)
+    return spec._replace(repack=False, vision_on_gpu=False, draft_path=None)
 
 
 def explain_death(returncode: int, stderr_tail: Sequence[str], was_oom: bool) -> QvqError:

@@ -11,9 +11,8 @@ import select
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from qvq_cli.errors import ImageError, InputNotFoundError
 
@@ -37,8 +36,7 @@ _PAGE = re.compile(r"0*[1-9][0-9]{0,6}")
 _FRAGMENT = re.compile(r"(?P<name>.+)#(?:page=)?(?P<page>[^#/\\]*)", re.S)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBytes:
+class SourceBytes(NamedTuple):
     """typed: as the person wrote it; page: the N of `file.pdf#N`, from 1, None without it."""
 
     typed: str

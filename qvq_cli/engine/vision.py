@@ -8,7 +8,6 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from qvq_cli.engine.grid import PatchGrid
@@ -35,8 +34,7 @@ class PictureFrame(NamedTuple):
         return max(self.grid)
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedPicture:
+class PreparedPicture(NamedTuple):
     """A picture that mtmd has cut into patches. chunks: mtmd's own, to be released."""
 
     frame: PictureFrame
@@ -66,6 +64,13 @@ class Vision:
     @property
     def is_loaded(self) -> bool:
         return bool(self._context)
+
+    def is_for(self, spec: LoadSpec) -> bool:
+        """Whether a model that is loaded like this has the same vision half."""
+        return self._spec.reads_model_like(spec) and all(
+            getattr(self._spec, name) == getattr(spec, name)
+            for name in ("mmproj_path", "vision_on_gpu", "n_threads")
+        )
 
     def load(self, report: Callable[[float], None]) -> None:
         """Load the mmproj, once; load_s is what it took.

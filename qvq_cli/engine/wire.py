@@ -4,8 +4,8 @@ A frame is two big-endian uint32 (bytes of header, bytes of payload), a JSON hea
 payload: pixels on the way in, the bytes of decoded tokens on the way out. JSON and not pickle,
 because the other side has been reading files that strangers made.
 
-    to the worker:   devices, system_info, load_ahead, load, prefill, decode, decode_chains, stop,
-                     append, look_again, draft_counts, time_batch, time_matmul
+    to the worker:   begin, devices, system_info, load_ahead, load, prefill, decode, decode_chains,
+                     stop, append, look_again, draft_counts, time_batch, time_matmul
     from the worker: progress, reusing, done, error, pieces, rounds, end, stopped
 """
 
@@ -62,9 +62,9 @@ def read_frame(stream: Readable) -> tuple[Header, bytes] | None:
 
 
 def unpack_spec(table: Header) -> LoadSpec:
-    """A LoadSpec from what dataclasses.asdict made of it."""
+    """A LoadSpec from what JSON left of its `_asdict`."""
     cache = table["cache"]
-    return LoadSpec(**{**table, "cache": None if cache is None else CacheSpec(**cache)})
+    return LoadSpec(**{**table, "cache": None if cache is None else CacheSpec(*cache)})
 
 
 def pack_parts(parts: Sequence[PromptPart]) -> tuple[list[Header], bytes]:

@@ -1,4 +1,4 @@
-"""The engine process: `python -m qvq_cli.engine.worker`, frames on stdin and stdout.
+"""The engine process: `python -m qvq_cli.engine.worker PARENT`, frames on stdin and stdout.
 
 llama.cpp aborts, segfaults and gets killed for memory; here that costs this process only. The
 worker lives no longer than its parent: a thread reads stdin all the time and ends the process when
@@ -7,7 +7,6 @@ ignored here.
 """
 
 import contextlib
-import dataclasses
 import os
 import queue
 import signal
@@ -56,6 +55,7 @@ class Worker:
         self._requests = requests
         self._replies = replies
         self._engine = LlamaEngine(verbose=verbose)
+        self._engine.devices()  # a GPU takes a while to begin: now, not when they are asked for
         self._engine.on_reuse = lambda path: self._send({"re": "reusing", "path": str(path)})
         self._queue: queue.Queue[tuple[Header, bytes]] = queue.Queue()
         self._stop_requested = threading.Event()
@@ -90,7 +90,7 @@ class Worker:
     def _answer(self, request: Header, payload: bytes) -> None:
         match request["op"]:
             case "devices":
-                devices = [dataclasses.asdict(device) for device in self._engine.devices()]
+                devices = [device._asdict() for device in self._engine.devices()]
                 self._send({"re": "done", "devices": devices})
             case "system_info":
                 self._send({"re": "done", "text": self._engine.system_info()})
@@ -99,7 +99,7 @@ class Worker:
                 self._send({"re": "done"})
             case "load":
                 info = self._engine.load(unpack_spec(request["spec"]), self._progress)
-                self._send({"re": "done", **dataclasses.asdict(info)})
+                self._send({"re": "done", **info._asdict()})
             case "prefill":
                 done = self._engine.prefill(
                     unpack_parts(request["parts"], payload),
@@ -108,7 +108,7 @@ class Worker:
                     self._progress,
                     keep_pictures=request["keep_pictures"],
                 )
-                self._send({"re": "done", **dataclasses.asdict(done)})
+                self._send({"re": "done", **done._asdict()})
             case "decode":
                 pieces = self._engine.decode(request["n_max"])
                 self._stream(pieces, pack_pieces, FLUSH_S, lambda piece: not piece.is_eog)
@@ -176,14 +176,17 @@ class Worker:
 
 
 def main() -> None:
-    """Keep the protocol's stdout to ourselves, then serve."""
+    """Keep the protocol's stdout to ourselves, wait for "begin", then serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(sys.argv[1]))
     volunteer_for_oom_killer()
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints goes to stderr, never between two frames
+    begin = read_frame(sys.stdin.buffer)
+    if begin is None:
+        return  # the parent had no use for an engine
     try:
-        worker = Worker(sys.stdin.buffer, replies, verbose="--verbose" in sys.argv)
+        worker = Worker(sys.stdin.buffer, replies, verbose=begin[0]["verbose"])
     except QvqError as error:
         write_frame(replies, *pack_error(error))
         return

@@ -8,10 +8,9 @@ beside the config file; one that has the name of one of ours takes its place.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import qvq_cli
 from qvq_cli.engine.grid import ImageLimits
@@ -29,8 +28,7 @@ _DEFAULT_MAX_THINKING = 4096
 _DEFAULT_LIMITS = {"image_tokens_min": 1024, "image_tokens_max": 4096}  # llama.cpp issue 16842
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """How a model wants to be run.
 
     dialect: how it ends its reasoning; system: its own system prompt, "" for none; max_thinking:
@@ -44,8 +42,7 @@ class Profile:
     limits: ImageLimits
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogFile:
+class CatalogFile(NamedTuple):
     """One file of a repository: its path there, its size (exact, or as published), its sha256.
 
     repo: where it is, None for the entry's own repository.
@@ -65,16 +62,14 @@ class CatalogFile:
         return self.n_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """Both halves of a model as its makers describe them, for plans made before it is here."""
 
     text: TextShape
     vision: VisionShape
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogEntry:
+class CatalogEntry(NamedTuple):
     """One model. quants: the files of each quantization, smallest first, parts in order.
 
     repo is None for the embedded model, whose files come with the program. draft: the name of a

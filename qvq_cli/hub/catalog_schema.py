@@ -17,7 +17,6 @@ name = "My-VL-Q4_K_M.gguf"
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
 from typing import Any, Literal, NamedTuple, get_args
 
 from qvq_cli.engine.grid import ImageLimits
@@ -89,11 +88,9 @@ _FILE: Mapping[str, _Rule] = {
     "gigabytes": _Rule("a number", _is_number),
     "sha256": _Rule("64 hexadecimal digits", _matches(r"[0-9a-f]{64}")),
 }
-_SAMPLING = {
-    field.name: _Rule("a number", _is_number) for field in fields(Sampling) if field.name != "seed"
-}
-_IMAGE = {field.name: _COUNT for field in fields(ImageLimits)}
-_SHAPES = {"text": TextShape, "vision": VisionShape}
+_SAMPLING = {name: _Rule("a number", _is_number) for name in Sampling._fields if name != "seed"}
+_IMAGE = dict.fromkeys(ImageLimits._fields, _COUNT)
+_SHAPES = {"text": TextShape.__annotations__, "vision": VisionShape.__annotations__}
 
 
 def check_entry(table: Mapping[str, Any], where: str, stem: str, names: Collection[str]) -> None:
@@ -137,15 +134,15 @@ def _check_file(table: Any, where: str, path: str) -> None:
 def _check_shape(shape: Any, where: str) -> None:
     if shape is None:
         return
-    for half, kind in _SHAPES.items():
+    for half, fields in _SHAPES.items():
         table = shape.get(half)
         if not isinstance(table, dict):
             raise _wrong(where, f"shape.{half}", "a table")
-        for field in fields(kind):
-            value = table.get(field.name)
-            holds = isinstance(value, str) if field.type is str else type(value) is int
+        for name, kind in fields.items():
+            value = table.get(name)
+            holds = isinstance(value, str) if kind is str else type(value) is int
             if not holds or (isinstance(value, int) and value < 0):
-                raise _wrong(where, f"shape.{half}.{field.name}", "what the model's config says")
+                raise _wrong(where, f"shape.{half}.{name}", "what the model's config says")
 
 
 def _check_table(

@@ -6,7 +6,7 @@ weights once, so memory bandwidth divided by weights is its upper limit.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.errors import DoesNotFitError
 from qvq_cli.hub.catalog import EMBEDDED, CatalogEntry, load_catalog, quants_by_size
@@ -23,8 +23,7 @@ _LEGACY = frozenset({"Q4_0", "Q4_1", "Q5_0", "Q5_1"})
 """From before the k-quants, which are better at fewer bytes; taken only where they are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuantFit:
+class QuantFit(NamedTuple):
     """A quant on this machine.
 
     n_bytes: to download, with the mmproj. needed_bytes: of memory, for a question with one picture

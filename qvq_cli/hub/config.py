@@ -14,9 +14,8 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from qvq_cli.errors import ConfigError
 
@@ -59,8 +58,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
 """Every key with the types that its value may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What the config file says; None and an empty `values` where there is no file.
 
     values: by option name without dashes in front, only those that are set.

@@ -6,8 +6,8 @@ anything is loaded; the engine compares the vocabularies token by token.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from qvq_cli.engine.protocol import N_UBATCH, N_VOCAB_APART, Device
 from qvq_cli.errors import GgufError, UnavailableError
@@ -31,8 +31,7 @@ AUTO = "auto"
 """Stands for the draft model that the catalog names for a model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A draft model whose header is sound. name: with its quant, for people.
 
     host_bytes: of the weights, what stays in the computer's memory even if all layers are on a GPU.
@@ -104,10 +103,9 @@ def place_draft(draft: Draft, n_ctx: int, machine: Machine, *, may_use_gpu: bool
     if not may_use_gpu or gpu_bytes + MARGIN_BYTES > gpu_free_bytes:
         n_bytes = draft.needed_bytes(n_ctx, on_gpu=False)
         left_bytes = max(0, machine.free_bytes - n_bytes)
-        return replace(machine, free_bytes=left_bytes, draft=DraftUse(n_bytes, is_on_gpu=False))
+        return machine._replace(free_bytes=left_bytes, draft=DraftUse(n_bytes, is_on_gpu=False))
     host_bytes = gpu_bytes if machine.is_unified else draft.host_bytes
-    return replace(
-        machine,
+    return machine._replace(
         free_bytes=max(0, machine.free_bytes - host_bytes),
         gpus=_without(machine.gpus, gpu_bytes / gpu_free_bytes),
         draft=DraftUse(gpu_bytes, is_on_gpu=True),
@@ -117,7 +115,7 @@ def place_draft(draft: Draft, n_ctx: int, machine: Machine, *, may_use_gpu: bool
 def _without(gpus: Sequence[Device], share: float) -> tuple[Device, ...]:
     """The GPUs with this share of their free memory gone: llama.cpp splits layers that way."""
     return tuple(
-        replace(gpu, free_bytes=gpu.free_bytes - round(gpu.free_bytes * share)) for gpu in gpus
+        gpu._replace(free_bytes=gpu.free_bytes - round(gpu.free_bytes * share)) for gpu in gpus
     )
 
 

@@ -10,9 +10,8 @@ Refuses to know: what the values mean (text_model.py, vision_model.py), which fi
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from qvq_cli.errors import GgufError, InputNotFoundError
 from qvq_cli.hub.foreign import describe_foreign, refuse_raw_part
@@ -36,8 +35,7 @@ _U32 = SCALARS[ValueType.UINT32]
 _U64 = SCALARS[ValueType.UINT64]
 
 
-@dataclass(frozen=True, slots=True)
-class GgufFile:
+class GgufFile(NamedTuple):
     """The header of a model: of one file, or of all parts of a split one.
 
     path is what llama.cpp has to be given: the file, or the first part. metadata holds the first

@@ -44,8 +44,7 @@ class GgufArray:
 GgufValue = int | float | bool | str | GgufArray
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     """One tensor. dims are in ggml's order: dims[0] is the length of a row."""
 
     name: str

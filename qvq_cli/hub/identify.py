@@ -7,7 +7,7 @@ generic profile: its dialect from its chat template, its sampling from `general.
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.protocol import Sampling
@@ -41,8 +41,7 @@ _FILE_TYPES = {
 """`general.file_type`. Source: enum llama_ftype, include/llama.h."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a pair is: its name for people, its quant, its profile, its catalog entry if known."""
 
     name: str
@@ -59,11 +58,11 @@ def identify(pair: Pair) -> Identity:
     entry = known_entry(pair.model)
     profile = entry.profile if entry else _generic_profile(pair)
     vision = pair.vision
-    limits = replace(profile.limits, patch_px=vision.patch_px, merge=vision.merge)
+    limits = profile.limits._replace(patch_px=vision.patch_px, merge=vision.merge)
     return Identity(
         name=name_of(pair.model, entry),
         quant=quant_of(pair.model),
-        profile=replace(profile, limits=limits),
+        profile=profile._replace(limits=limits),
         entry=entry,
     )
 

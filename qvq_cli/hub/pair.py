@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from qvq_cli.errors import GgufError, InputNotFoundError, QvqError
 from qvq_cli.hub.gguf import GgufFile, read_gguf
@@ -15,8 +15,7 @@ _PRECISIONS = ("f16", "bf16", "q8", "f32")
 """Best first: the encoder computes in f16, and f32 takes twice the memory for the same numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A model and an mmproj that fit each other, with their checked shapes."""
 
     model: GgufFile

@@ -11,7 +11,7 @@ Refuses to know: how layers are spread over GPUs (offload.py), and what to do wh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.engine.protocol import N_UBATCH, KvType
 from qvq_cli.hub.catalog import CatalogEntry
@@ -27,8 +27,7 @@ _PROCESS_BYTES = 64 << 20  # measured: Python, the libraries, and what loading t
 _KV_BITS: Mapping[KvType, float] = {"f16": 16, "q8_0": 8.5}
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSizes:
+class ModelSizes(NamedTuple):
     """What a plan has to know of a model: its shapes, and where its bytes are.
 
     output_bytes is 0 where the output shares the embedding's matrix.
@@ -46,8 +45,7 @@ class ModelSizes:
         return sum(self.layer_bytes) + self.output_bytes + self.embedding_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryPlan:
+class MemoryPlan(NamedTuple):
     """What a run takes, by cause. compute_bytes, vision_bytes: working memory of the two halves."""
 
     n_ctx: int

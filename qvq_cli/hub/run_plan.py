@@ -8,7 +8,6 @@ Refuses to know: where free memory is read from; how a plan is shown.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from qvq_cli.engine.protocol import N_UBATCH, Device, KvType
@@ -40,8 +39,7 @@ class DraftUse(NamedTuple):
     is_on_gpu: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """Memory to be had. is_unified: the GPUs' memory is the computer's own (Apple).
 
     draft: what has been taken from that memory for a draft model.
@@ -53,8 +51,7 @@ class Machine:
     draft: DraftUse | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """KV cells a run asks for. n_prompt counts the pictures' tokens too.
 
     n_thinking may be cut down to n_thinking_min; the two are equal where a person chose it. n_looks
@@ -78,8 +75,7 @@ class Demand:
         return self.n_prompt + self.n_thinking + n_looking + self.n_answer
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceUse:
+class DeviceUse(NamedTuple):
     """What a run puts on one device, beside what is free there."""
 
     name: str
@@ -99,8 +95,7 @@ class Sacrifice(NamedTuple):
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlan:
+class RunPlan(NamedTuple):
     """How a run will be loaded.
 
     devices: the computer's own memory first. reasons: why it is so, in words. sacrifices: what was
@@ -148,13 +143,15 @@ class RunPlan:
         return sum(use.working_bytes for use in self.devices)
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(NamedTuple):
     """What a person fixed; None leaves it to the plan. device: a GPU's name, or "none"."""
 
     kv_type: KvType | None = None
     n_gpu_layers: int | None = None
     device: str | None = None
+
+
+NO_WISHES = Wishes()
 
 
 def typical_demand(profile: Profile) -> Demand:
@@ -170,7 +167,7 @@ def typical_demand(profile: Profile) -> Demand:
 
 
 def plan_run(
-    sizes: ModelSizes, demand: Demand, machine: Machine, wishes: Wishes = Wishes()
+    sizes: ModelSizes, demand: Demand, machine: Machine, wishes: Wishes = NO_WISHES
 ) -> RunPlan:
     """Choose KV type, thinking and GPU layers so that the run fits, giving up as little as it can.
 
@@ -191,7 +188,7 @@ def plan_run(
         _place(plan, planner.machine, len(sizes.layer_bytes)),
         *([draft_words(machine.draft)] if machine.draft else []),
     )
-    return replace(plan, reasons=reasons, sacrifices=sacrifices, draft=machine.draft)
+    return plan._replace(reasons=reasons, sacrifices=sacrifices, draft=machine.draft)
 
 
 class _Planner:
@@ -302,7 +299,7 @@ def chosen(machine: Machine, device: str | None) -> Machine:
     if device is None:
         return machine
     gpus = tuple(gpu for gpu in machine.gpus if gpu.name.lower() == device.lower())
-    return replace(machine, gpus=gpus)
+    return machine._replace(gpus=gpus)
 
 
 def _verdict(plan: RunPlan) -> str:

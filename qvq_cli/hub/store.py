@@ -8,7 +8,6 @@ are missing, the error says what to type. Nothing here uses the network.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -41,8 +40,7 @@ NOT_INSTALLED = "not-installed"
 _DEFAULT_QUANT = "Q4_K_M"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
+class ModelChoice(NamedTuple):
     """The model of a run: checked files, how to run them, and why it is this one."""
 
     name: str

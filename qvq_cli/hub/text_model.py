@@ -4,7 +4,7 @@ Source: llama.cpp 0c1e570, src/llama-model.cpp (load_hparams) and src/models/qwe
 qwen3vl.cpp, qwen3vlmoe.cpp. Refuses to know: the vision half (vision_model.py).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.errors import GgufError
 from qvq_cli.hub.ggml_types import ValueType
@@ -37,8 +37,7 @@ _MAX_CHECKED_VOCAB = 32_768
 _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 
 
-@dataclass(frozen=True, slots=True)
-class TextShape:
+class TextShape(NamedTuple):
     """n_deepstack: how many more embeddings of n_embd a picture's token brings (Qwen3-VL)."""
 
     architecture: str

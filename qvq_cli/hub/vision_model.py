@@ -4,7 +4,7 @@ Source: llama.cpp 0c1e570, tools/mtmd/clip.cpp (load_hparams, load_tensors) and 
 qwen2vl.cpp and qwen3vl.cpp. Refuses to know: the text half (text_model.py).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.errors import GgufError
 from qvq_cli.hub.ggml_types import ValueType
@@ -44,8 +44,7 @@ _OPTIONAL_TYPES = {
 """Optional values that clip.cpp fetches with functions that abort on another type."""
 
 
-@dataclass(frozen=True, slots=True)
-class VisionShape:
+class VisionShape(NamedTuple):
     """patch_px: side of a patch; merge: patches a side that become one token of projection_dim.
 
     n_deepstack: layers whose output is handed over besides (Qwen3-VL).

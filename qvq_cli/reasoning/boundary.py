@@ -1,6 +1,5 @@
 """What every way of finding the end of the reasoning has in common."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from qvq_cli.reasoning.language import Language
@@ -26,8 +25,7 @@ class Cut(NamedTuple):
     is_bold_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """What to put in the model's mouth so that it stops reasoning and answers."""
 
     text: str

@@ -10,9 +10,8 @@ sentence is ours.
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from qvq_cli.errors import UsageError
 from qvq_cli.reasoning.sentences import ends_sentence
@@ -31,8 +30,7 @@ _DURATION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ThinkingBudget:
+class ThinkingBudget(NamedTuple):
     """What `--max-thinking` allows; None is no limit. Of two, the one used up first counts."""
 
     max_tokens: int | None = None

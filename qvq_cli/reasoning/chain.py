@@ -15,8 +15,8 @@ a chain does what its `step` says, feeds it what came of that, and asks again.
 import codecs
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from qvq_cli.engine.protocol import Piece
 from qvq_cli.reasoning.boundary import Conclusion
@@ -39,8 +39,7 @@ from qvq_cli.reasoning.policy import Policy
 from qvq_cli.reasoning.transcript import Channelled, Dialect, Transcript
 
 
-@dataclass(frozen=True, slots=True)
-class Decode:
+class Decode(NamedTuple):
     """A step: generate up to n_max tokens, feeding each, until `feed` says to stop."""
 
     n_max: int

@@ -3,10 +3,12 @@
 Events are facts in the order they happened; how they look is ui's business. The last is `Solved`,
 or `CutOff` where the run can't go on; both carry the `Record`, from which --json and --save are
 made.
+
+NamedTuples, all of them: twenty dataclasses would cost every start of the program 20 ms.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from qvq_cli.engine.protocol import Sampling, Stage
 
@@ -29,8 +31,7 @@ class Finish(StrEnum):
     """Only of one chain among several: the vote was decided without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What was found after the boundary.
 
     text: the answer without its wrapping, LaTeX kept; parts: one entry for each part of a
@@ -43,8 +44,7 @@ class Answer:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens. image_tokens: of the prompt. looks: how often the pictures were put in again.
 
     cached_tokens of the prompt's, and cached_images of the pictures, were not computed in this run
@@ -62,8 +62,7 @@ class Usage:
     cached_images: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Seconds, and tokens per second for decode_tps.
 
     ttft_s and total_s count from the start of the process.
@@ -77,8 +76,7 @@ class Timings:
     total_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ModelUsed:
+class ModelUsed(NamedTuple):
     """files: (file name, sha256 or None where nothing has verified it) of the GGUF files.
 
     draft: the model that makes drafts besides, with its quant.
@@ -90,8 +88,7 @@ class ModelUsed:
     draft: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageUsed:
+class ImageUsed(NamedTuple):
     """One picture: as it came and as the model saw it. `source` is what was typed."""
 
     source: str
@@ -103,51 +100,44 @@ class ImageUsed:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something a person should know that isn't an error. `reference` is stable kebab-case."""
 
     reference: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """stage is at `share` (0.0 to 1.0) of its work."""
 
     stage: Stage
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReady:
+class ImageReady(NamedTuple):
     image: ImageUsed
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningStarted:
+class ReasoningStarted(NamedTuple):
     """The prompt is in and the model starts; None where thinking has no such limit."""
 
     max_thinking_tokens: int | None
     max_thinking_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
+class ReasoningDelta(NamedTuple):
     """A stretch of reasoning, and the tokens spent on reasoning so far."""
 
     text: str
     reasoning_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerDelta:
+class AnswerDelta(NamedTuple):
     text: str
     answer_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookedAgain:
+class LookedAgain(NamedTuple):
     """The pictures were put in again, n_cells KV cells in look_s seconds; `n` counts the looks."""
 
     n: int
@@ -156,8 +146,7 @@ class LookedAgain:
     look_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Forced:
+class Forced(NamedTuple):
     """The program, not the model, ended the reasoning.
 
     `appended` is what was put in the model's mouth.
@@ -171,24 +160,21 @@ class Forced:
 ChainEvent = ReasoningStarted | ReasoningDelta | AnswerDelta | LookedAgain | Forced | Notice
 
 
-@dataclass(frozen=True, slots=True)
-class InChain:
+class InChain(NamedTuple):
     """What happened in one of several chains, counted from 0."""
 
     chain: int
     event: ChainEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """How many chains gave an answer; it stands here as the first of them wrote it."""
 
     answer: str
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Voted:
+class Voted(NamedTuple):
     """A chain came to its end: with an answer, or with None, which is no vote.
 
     counts: all votes so far, most first. is_decided: the chains still running can't change it.
@@ -202,8 +188,7 @@ class Voted:
     is_decided: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ChainRecord:
+class ChainRecord(NamedTuple):
     """One chain of a vote. It alone, with this seed and the run's sampling, says the same."""
 
     seed: int
@@ -215,8 +200,7 @@ class ChainRecord:
     answer_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Votes:
+class Votes(NamedTuple):
     """How the chains of a run voted.
 
     winner: the first chain that gave the answer most gave, None where none gave one; the run's
@@ -236,9 +220,8 @@ class Votes:
         return self.agreed / self.n_finished if self.n_finished else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """All there is to know about one run; `dataclasses.asdict` of it is the body of --json.
+class Record(NamedTuple):
+    """All there is to know about one run; `ui.json` makes the body of --json of it.
 
     answer is None when none was reached; answer_text is everything the model said after the
     boundary. votes is None for a run of one chain; else what is said of one chain here, its texts
@@ -256,17 +239,15 @@ class Record:
     model: ModelUsed
     sampling: Sampling
     images: tuple[ImageUsed, ...]
-    notices: tuple[Notice, ...] = field(default=())
+    notices: tuple[Notice, ...] = ()
     votes: Votes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Solved:
+class Solved(NamedTuple):
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class CutOff:
+class CutOff(NamedTuple):
     """What was said until the run had to stop; the error that stopped it follows."""
 
     record: Record

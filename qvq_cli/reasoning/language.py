@@ -7,7 +7,6 @@ Japanese or any other language counts by its Han characters and Latin words alon
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -65,8 +64,7 @@ def question_language(text: str) -> Language:
     return Language.ZH if n_han and n_han / 2 >= len(prose_words(text)) else Language.EN
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(NamedTuple):
     """Where the reasoning left the question's language: a sample, and its offset in characters."""
 
     sample: str

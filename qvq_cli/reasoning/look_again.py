@@ -11,8 +11,7 @@ Source of the idea: Sun et al., "Mitigating Visual Forgetting via Take-along Vis
 Multi-modal Long CoT Reasoning" (arXiv 2503.13360); the model there was trained for it, QVQ was not.
 """
 
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from qvq_cli.reasoning.boundary import BLANKS
 from qvq_cli.reasoning.language import Language
@@ -30,16 +29,14 @@ _CUES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A step of a chain: append before, all pictures of the prompt, after."""
 
     before: str
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(NamedTuple):
     """What `--look-again` asks for.
 
     every: tokens of reasoning between two looks; image_tokens: what each picture costs; n_max: the
@@ -80,7 +77,7 @@ class LookAgain:
         if n_thinking + n_looks * self.n_cells > room:
             n_fitting = max(0, room - self.every) // (self.every + self.n_cells)
             n_looks = min(n_looks, n_fitting)
-        return replace(self, n_max=n_looks)
+        return self._replace(n_max=n_looks)
 
     def look(self, language: Language, tail: str) -> Look:
         """A look after a text that ends in `tail`."""
@@ -124,4 +121,4 @@ class Looking:
 
     def pass_over(self) -> None:
         """No look can be used any more."""
-        self._looks = replace(self._looks, n_max=self.n_looks)
+        self._looks = self._looks._replace(n_max=self.n_looks)

@@ -1,6 +1,6 @@
 """How far a run may go: what is decided before the model is loaded, and the room that it takes."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.engine.protocol import Reserve, Sampling
 from qvq_cli.reasoning.budget import ThinkingBudget
@@ -15,8 +15,7 @@ Source: VLMEvalKit, vlmeval/config.py, max_new_tokens of QVQ-72B-Preview.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """How far the model may go, and how often it looks at its pictures again: each of n_chains,
     which vote where there are several."""
 

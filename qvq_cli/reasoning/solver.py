@@ -9,9 +9,8 @@ answer is part of the context from the start, so every run that thinks can also 
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from qvq_cli.engine.protocol import (
     Bitmap,
@@ -55,8 +54,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What is asked, and how the model likes to be asked."""
 
     question: str
@@ -65,8 +63,7 @@ class Problem:
     dialect: Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """What the record says besides the run itself.
 
     started_s: perf_counter() when the program began.
@@ -202,7 +199,7 @@ class Solver:
         chain = self._chains[0 if votes is None else votes.winner or 0]
         # The engine that knows the drafts may be gone.
         record = make_record(chain, votes, DraftCounts(0, 0))
-        return replace(record, answer=None, finish=Finish.ABORTED)
+        return record._replace(answer=None, finish=Finish.ABORTED)
 
     def _tell_of(self, chain: int) -> Callable[[ChainEvent], None]:
         """A way to tell what happens in one of several chains."""

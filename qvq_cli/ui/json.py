@@ -8,7 +8,6 @@ Of several chains that vote, events say which it was (`"chain": 2`, from 0).
 import json
 import math
 import re
-from dataclasses import asdict, replace
 from enum import Enum
 from typing import Any
 
@@ -40,9 +39,9 @@ def result_object(record: Record, format_answer: FormatAnswer | None = None) -> 
         "answer_text": record.answer_text,
         "reasoning": record.reasoning,
         "finish": record.finish.value,
-        "usage": asdict(record.usage),
+        "usage": record.usage._asdict(),
         "timings": {
-            name: round(value, _SECONDS_DIGITS) for name, value in asdict(record.timings).items()
+            name: round(value, _SECONDS_DIGITS) for name, value in record.timings._asdict().items()
         },
         "model": {
             "name": record.model.name,
@@ -50,9 +49,9 @@ def result_object(record: Record, format_answer: FormatAnswer | None = None) -> 
             "files": [{"name": name, "sha256": sha256} for name, sha256 in record.model.files],
             "draft": record.model.draft,
         },
-        "sampling": asdict(record.sampling),
-        "images": [asdict(image) for image in record.images],
-        "notices": [asdict(notice) for notice in record.notices],
+        "sampling": record.sampling._asdict(),
+        "images": [image._asdict() for image in record.images],
+        "notices": [notice._asdict() for notice in record.notices],
         "votes": None if record.votes is None else _votes_object(record.votes),
     }
 
@@ -65,7 +64,7 @@ def _votes_object(votes: Votes) -> dict[str, Any]:
         "agreed": votes.agreed,
         "agreement": round(votes.agreement, _SHARE_DIGITS),
         "winner": votes.winner,
-        "counts": [asdict(count) for count in votes.counts],
+        "counts": [count._asdict() for count in votes.counts],
         "chains": [
             {
                 "chain": i,
@@ -153,13 +152,13 @@ class JsonLinesSink:
             if not self._is_worth_a_line(event):
                 return
             self._progress = event
-            event = replace(event, share=round(event.share, _SHARE_DIGITS))
+            event = event._replace(share=round(event.share, _SHARE_DIGITS))
         if isinstance(event, Solved):
             body = {"event": "result", **result_object(event.record, self._format_answer)}
         elif isinstance(event, InChain):
-            body = {"event": _name(event.event), "chain": event.chain, **asdict(event.event)}
+            body = {"event": _name(event.event), "chain": event.chain, **event.event._asdict()}
         else:
-            body = {"event": _name(event), **asdict(event)}
+            body = {"event": _name(event), **event._asdict()}
         _write_line(self._stdout, body)
 
     def _is_worth_a_line(self, now: Progress) -> bool:
@@ -188,6 +187,8 @@ def _encodable(value: Any) -> Any:
     match value:
         case dict():
             return {key: _encodable(item) for key, item in value.items()}
+        case tuple() if hasattr(value, "_asdict"):
+            return _encodable(value._asdict())
         case list() | tuple():
             return [_encodable(item) for item in value]
         case Enum():

@@ -5,13 +5,12 @@ All think at once, and nobody reads eight texts that grow together. What the oth
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from qvq_cli.reasoning.events import AnswerDelta, Event, InChain, ReasoningDelta, Voted
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """From here on another chain is shown, which has thought for reasoning_tokens."""
 
     chain: int

@@ -16,8 +16,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from qvq_cli.errors import CannotWriteError
 
@@ -153,8 +152,7 @@ class OutputStream(io.TextIOBase):
             os.close(devnull)
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """The streams and the variables of one process."""
 
     stdin: TextIO | None

@@ -21,10 +21,9 @@ alone: `qvq ... | tee` still shows reasoning live. Colours follow NO_COLOR. Of s
 vote, one is shown at a time (spotlight.py).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from qvq_cli.errors import QvqError
 from qvq_cli.reasoning.events import Event, Record, Solved
@@ -44,8 +43,7 @@ class Form(StrEnum):
     JSONL = "jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
+class ViewOptions(NamedTuple):
     """What a person asked to see.
 
     format_answer: how the answer is written, if that was asked for (--answer-format); when None,

@@ -1,0 +1,43 @@
+"""Starts the engine's process.
+
+Light to import: `qvq solve` starts it before it reads anything else, since both take a tenth of a
+second and there are two of them to do it.
+"""
+
+import os
+import subprocess
+import sys
+
+from qvq_cli.errors import EngineDiedError
+
+
+def spawn_worker() -> subprocess.Popen[bytes]:
+    """Start worker.py, which waits for the "begin" frame on its stdin.
+
+    Raises: EngineDiedError: the system allows no further process.
+    """
+    try:
+        return subprocess.Popen(
+            # -P: a file called json.py in the person's folder must not be imported.
+            [sys.executable, "-P", "-m", "qvq_cli.engine.worker", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
+        )
+    except OSError as error:
+        raise EngineDiedError(
+            f"llama.cpp's process can't be started: {error}",
+            hint="close some programs, or raise the limits on processes and open files (ulimit -a)",
+            reference="engine-not-started",
+        ) from error
+
+
+def dismiss(process: subprocess.Popen[bytes]) -> None:
+    """End a worker that nobody has a use for."""
+    process.kill()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+    process.wait()

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("regex")
 pytest.importorskip("numpy")
 
+from recipe.families.chart_drawing import _fit_axis
 from recipe.families.charts import ChartScene
 from recipe.families.derivatives import Definition
 from recipe.families.graphs import GraphScene
@@ -65,7 +66,7 @@ def test_a_reply_calls_it_h_unless_the_table_does() -> None:
 def test_a_value_is_asked_for_without_a_name_or_a_derivative(rule: str) -> None:
     rng = random.Random(0)
     for _ in range(20):
-        asked = ask_nameless(Definition(rule, "p", "f", "g", 2), rng, "en")
+        asked = ask_nameless(Definition(rule, "p", "f", "g", 2), rng, "en").replace("What's", "")
         assert "'" not in asked and not re.search(r"\bp\b", asked)
         assert re.search(r"f\(g\(2\)\)|\(f.*g\)\(2\)", asked), asked
 
@@ -109,7 +110,43 @@ def test_a_definition_may_be_given_in_words() -> None:
         assert any(words[rule] in question for question in questions)
 
 
+@pytest.mark.parametrize("seed", range(120))
+def test_a_column_is_searched(seed: int) -> None:
+    table = _table()
+    exchange = table._ask_column(random.Random(seed), "en")
+    name = re.findall(r"([fg]'?)(?:\(x\)| in)", exchange.question)[0]
+    values = table.values[name[0], "'" in name]
+    where = re.search(r"(?:= |equal to )(-?\d+)", exchange.question)
+    if where:
+        assert exchange.answer == f"x = {next(x for x, v in values.items() if v == int(where[1]))}"
+    else:
+        best = min if re.search("smallest|minimum", exchange.question) else max
+        assert exchange.answer == str(best(values.values())), exchange.question
+    assert exchange.answer not in exchange.distractors
+    assert is_right(exchange, exchange.reply())
+
+
 # ---------------------------------------------------------------------- polygons
+@pytest.mark.parametrize("seed", range(60))
+def test_the_perimeter_of_a_right_triangle_takes_pythagoras_first(seed: int) -> None:
+    rng = random.Random(seed)
+    while (scene := make_polygon(rng)).task != "pythagoras":
+        pass
+    exchange = scene._ask_right_perimeter(rng, "en")
+    known = sorted(length for text in scene.sides if (length := length_in(text)) is not None)
+    hole = next(i for i, text in enumerate(scene.sides) if length_in(text) is None)
+    is_hypotenuse = hole == (scene.right + 1) % 3
+    missing = math.sqrt(
+        known[0] ** 2 + known[1] ** 2 if is_hypotenuse else known[1] ** 2 - known[0] ** 2
+    )
+    if missing != int(missing):
+        assert exchange is None
+        return
+    assert exchange is not None and exchange.answer is not None
+    assert re.split(r"\\text", exchange.answer)[0] == str(sum(known) + int(missing))
+    assert is_right(exchange, exchange.reply())
+
+
 @pytest.mark.parametrize("seed", range(200))
 def test_an_order_that_names_do_not_give_is_clockwise_from_the_upper_left(seed: int) -> None:
     scene = make_polygon(random.Random(seed))
@@ -156,7 +193,9 @@ def _expected_of_two(question: str) -> str:
     x, y = _asked(question)
     if re.search("average|mean", question):
         return f"{(x + y) / 2:g}"
-    if re.match("Is (the|Tea|Milk|Cola|Water).*(than)|Does", question):
+    if re.search("rise|increase|go up|Is .* (smaller|lower) than", question):
+        return f"\\text{{{'Yes' if x < y else 'No'}}}"
+    if re.match("Is (the|Tea|Milk|Cola|Water).*(than)|Does|Did|Was|Were", question):
         return f"\\text{{{'Yes' if x > y else 'No'}}}"
     wanted = min(x, y) if re.search("smaller|lower|less|fewer", question) else max(x, y)
     return f"\\text{{{next(n for n, v in _READS.items() if v == wanted)}}}"
@@ -268,3 +307,54 @@ def test_all_but_one_colour_or_kind() -> None:
         if (found := re.search("that are not (red|blue|circles|stars)", exchange.question))
     }
     assert answers == {("red", "2"), ("blue", "3"), ("circles", "1"), ("stars", "4")}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_colour_of_the_only_one_of_its_kind(seed: int) -> None:
+    exchange = _SHAPES._color_of(random.Random(seed), "en")
+    if "color" in exchange.question:
+        assert "star" in exchange.question
+        assert exchange.answer == "\\text{red}"
+        assert len(exchange.distractors) == 4
+    else:
+        assert (exchange.answer or "").isdigit(), "no colour has one shape alone: a count instead"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_two_sorts_are_counted_together(seed: int) -> None:
+    """There are but two colours and two kinds: together they are all shapes."""
+    exchange = _SHAPES._count_two(random.Random(seed), "en")
+    assert exchange.answer == "5", exchange.question
+    assert exchange.answer not in exchange.distractors
+
+
+@pytest.mark.parametrize("slope", [-3, -1, 2])
+def test_the_sign_of_a_slope(slope: int) -> None:
+    line = _line(slope, 1)
+    for seed in range(40):
+        exchange = line._rising(random.Random(seed), "en")
+        assert exchange is not None and exchange.answer is not None
+        word = exchange.answer.removeprefix("\\text{").removesuffix("}")
+        if word in ("Yes", "No"):
+            asked_for_up = "positive" in exchange.question
+            assert (word == "Yes") == ((slope > 0) == asked_for_up)
+        else:
+            assert word in (
+                ("positive", "rising", "up") if slope > 0 else ("negative", "falling", "down")
+            )
+
+
+# ---------------------------------------------------------------------- axes
+@pytest.mark.parametrize("seed", range(200))
+def test_a_fitted_axis_holds_all_values_and_can_be_read(seed: int) -> None:
+    rng = random.Random(seed)
+    values = tuple(rng.randint(1, 60) for _ in range(5))
+    kind, is_labelled = rng.choice(("bars", "lying bars", "line")), rng.random() < 0.5
+    axis = _fit_axis(values, kind, 10, is_labelled, rng)
+    assert axis.low <= min(values) and max(values) < axis.high
+    assert axis.low <= axis.ticks[0] and axis.ticks[-1] <= axis.high
+    assert kind == "line" or axis.low == 0, "bars stand on nought"
+    steps = {round(b - a, 6) for a, b in zip(axis.ticks, axis.ticks[1:], strict=False)}
+    assert len(steps) <= 1
+    assert is_labelled or not steps or max(steps) <= 10
+    assert [float(text) for text in axis.texts()] == list(axis.ticks)

@@ -205,7 +205,7 @@ class Rows:
         }
 
     def to_server(self) -> Values:
-        """Decoding with drafts out of the text, qvq's and the better of llama-server's own."""
+        """Decoding with drafts out of the text, qvq's and the faster of llama-server's own."""
         subject, n_image = self.subject, str(self.subject.image_tokens)
         if not self.tools.server.is_file():
             raise MissingError(f"there is no {self.tools.server.name}")
@@ -214,19 +214,20 @@ class Rows:
         command += ["-t", str(subject.threads), "-c", "4096", "-np", "1", "--fit", "off"]
         command += ["--image-min-tokens", n_image, "--image-max-tokens", n_image]
         n_max = subject.max_thinking + MAX_ANSWER
-        best, ours = dict.fromkeys(SPECULATIONS, 0.0), []
+        ours: list[float] = []
+        theirs: dict[str, list[float]] = {kind: [] for kind in SPECULATIONS}
         for _ in range(subject.n_runs):
             ours.append(self.solve(QUESTION)["timings"]["decode_tps"])
             for kind in SPECULATIONS:
                 asked = [*command, "--spec-type", kind]
                 reply = ask_server(asked, subject.picture, QUESTION, n_max)
-                best[kind] = max(best[kind], reply.decode_tps)
-        peer, median = max(best.values()), statistics.median(ours)
+                theirs[kind].append(reply.decode_tps)
+        peer, median = max(map(statistics.median, theirs.values())), statistics.median(ours)
         return {
-            "shown": f"{median:.4g} tok/s, llama-server's best {peer:.4g} ({median / peer:.3f}x)",
+            "shown": f"{median:.4g} tok/s, llama-server {peer:.4g} ({median / peer:.3f}x)",
             "ratio": median / peer,
             "qvq_tps": ours,
-            "server_best_tps": best,
+            "server_tps": theirs,
         }
 
     def qvq_bench(self) -> Values:

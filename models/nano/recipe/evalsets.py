@@ -25,6 +25,7 @@ from recipe.problem import Exchange, Language
 
 _BY_HAND = Path(__file__).with_name("unrelated.txt")
 _GROUPS = (*FAMILIES[:-1], "choice", "absent")
+_MORE = ("polygon", "chart", "choice")
 _SIZES = ((336, 224), (420, 280), (448, 336), (532, 364), (644, 476))
 
 
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--n", type=int, default=60, help="problems a group of our own drawing")
     parser.add_argument(
-        "--n-more", type=int, default=200, help="more of the two families that are missed most"
+        "--n-more", type=int, default=200, help="more of the three groups that are missed most"
     )
     parser.add_argument(
         "--n-foreign", type=int, default=40, help="problems a group of other programs' pictures"
@@ -128,7 +129,7 @@ def main() -> None:
     studio = Studio.open(args.assets, held_out=True)
     words = studio.supplies.words
     save_set(args.out / "drawn", drawn(studio, 4001, args.n))
-    save_set(args.out / "more", drawn(studio, 9001, args.n_more, ("polygon", "chart")))
+    save_set(args.out / "more", drawn(studio, 9001, args.n_more, _MORE))
     save_set(args.out / "declined", declined(studio, 4002, args.n))
     save_set(args.out / "by_hand", by_hand(studio, 4006))
     save_set(args.out / "matplotlib", foreign.matplotlib_set(words, 4003, args.n_foreign))

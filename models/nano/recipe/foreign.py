@@ -120,8 +120,9 @@ def _mpl_chart(scene: ChartScene, rng: random.Random) -> Image.Image:
             )
     elif scene.is_labelled:
         axes.bar_label(bars)
-    ticks = range(0, scene.top + 1, scene.step)
-    (axes.set_xticks if scene.kind == "lying bars" else axes.set_yticks)(list(ticks))
+    if not scene.is_labelled or rng.random() < 0.5:  # else matplotlib chooses its own
+        ticks = range(0, scene.top + 1, scene.step)
+        (axes.set_xticks if scene.kind == "lying bars" else axes.set_yticks)(list(ticks))
     if rng.random() < 0.5:
         axes.grid(True, axis="x" if scene.kind == "lying bars" else "y")
     if rng.random() < 0.5:

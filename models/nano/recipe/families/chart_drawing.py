@@ -1,14 +1,65 @@
 """Draws bar charts and line charts with axes, ticks, grids and titles."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from recipe.canvas import Box, Canvas
 from recipe.look import Rgb
 from recipe.words import CHINESE_TITLES, TITLES
 
 _NAME, _TOP, _TICK, _VALUE, _TITLE = 105, 106, 107, 108, 114
+
+
+_FITTED_SHARE = 0.3
+_FITTED_STEPS = (0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0)
+_FITTED_TICKS = (6, 7, 8, 9)
+
+
+class _Axis(NamedTuple):
+    """The values at both ends of an axis, and those that are written beside it."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def texts(self) -> list[str]:
+        """0.0, 2.5, 5.0 where one of them isn't whole: as many decimals as any needs."""
+        n_decimals = max((len(f"{tick:g}".partition(".")[2]) for tick in self.ticks), default=0)
+        return [f"{tick:.{n_decimals}f}" for tick in self.ticks]
+
+
+def _choose_axis(
+    values: tuple[int, ...], kind: str, step: int, top: int, is_labelled: bool, rng: random.Random
+) -> _Axis:
+    """From nought to the top in steps, or as plotting programs fit an axis to its values."""
+    if rng.random() < _FITTED_SHARE and max(values) > 0:
+        return _fit_axis(values, kind, step, is_labelled, rng)
+    headroom = 1.12 if is_labelled else rng.choice([1.0, 1.04, 1.1])
+    return _Axis(0, top * headroom, tuple(range(0, top + 1, step)))
+
+
+def _fit_axis(
+    values: tuple[int, ...], kind: str, step: int, is_labelled: bool, rng: random.Random
+) -> _Axis:
+    """A twentieth beyond the values, which for a line need not begin at nought.
+
+    Without labels the ticks are as near to each other as the scene's own, so that the values can
+    be read.
+    """
+    low, high = 0.0, float(max(values))
+    if kind == "line" and rng.random() < 0.7:
+        low = float(min(values)) if min(values) < high else 0.0
+    margin = 0.05 * (high - low)
+    bottom = low - margin if kind == "line" else 0.0
+    peak = high + margin * (2.4 if is_labelled else 1.0)
+    steps = [s for s in _FITTED_STEPS if is_labelled or s <= step]
+    n_ticks = rng.choice(_FITTED_TICKS)
+    tick = next((s for s in steps if (peak - bottom) / s <= n_ticks), steps[-1])
+    numbers = range(math.ceil(bottom / tick), math.floor(peak / tick) + 1)
+    return _Axis(bottom, peak, tuple(tick * number for number in numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +85,17 @@ def draw_chart(
     lying = kind == "lying bars"
     size = _letter_size(canvas, names, lying, rng)
     hidden_axis = is_labelled and rng.random() < 0.2
-    headroom = 1.12 if is_labelled else rng.choice([1.0, 1.04, 1.1])
-    box = _plot_box(canvas, names, top, size, lying, hidden_axis, rng)
+    axis = _choose_axis(values, kind, step, top, is_labelled, rng)
+    box = _plot_box(canvas, names, axis, size, lying, hidden_axis, rng)
 
     def place(value: float) -> float:
-        share = value / (top * headroom)
+        share = (value - axis.low) / (axis.high - axis.low)
         if lying:
             return box.left + (box.right - box.left) * share
         return box.bottom - (box.bottom - box.top) * share
 
     frame = _Frame(box, size, place)
-    _draw_axes(canvas, frame, step, top, lying, hidden_axis, rng)
+    _draw_axes(canvas, frame, axis, lying, hidden_axis, rng)
     span = (box.bottom - box.top) if lying else (box.right - box.left)
     start = box.top if lying else box.left
     pitch = span / len(names)
@@ -76,7 +127,7 @@ def _letter_size(canvas: Canvas, names: tuple[str, ...], lying: bool, rng: rando
 def _plot_box(
     canvas: Canvas,
     names: tuple[str, ...],
-    top: int,
+    axis: _Axis,
     size: float,
     lying: bool,
     hidden_axis: bool,
@@ -84,7 +135,7 @@ def _plot_box(
 ) -> Box:
     """Leave room for names, ticks and perhaps titles, which are drawn here."""
     look, area, px = canvas.look, canvas.area, max(7, round(size))
-    wide = [str(top)] if not lying else list(names)
+    wide = axis.texts() if not lying else list(names)
     left = area.left + 8 + max(look.length(w, look.for_text(w), px) for w in wide)
     if hidden_axis and not lying:
         left = area.left + 8
@@ -115,8 +166,7 @@ def _plot_box(
 def _draw_axes(
     canvas: Canvas,
     frame: _Frame,
-    step: int,
-    top: int,
+    axis: _Axis,
     lying: bool,
     hidden: bool,
     rng: random.Random,
@@ -124,8 +174,8 @@ def _draw_axes(
     box, look, size = frame.box, canvas.look, frame.size
     has_grid = not hidden and rng.random() < 0.6
     has_ticks = rng.random() < 0.5
-    for value in range(0, top + 1, step):
-        at = frame.place(value)
+    for tick_value, text in zip(axis.ticks, axis.texts(), strict=True):
+        at = frame.place(tick_value)
         ends = [(at, box.top), (at, box.bottom)] if lying else [(box.left, at), (box.right, at)]
         if has_grid:
             canvas.line(ends, look.soft, 1)
@@ -139,7 +189,8 @@ def _draw_axes(
             )
             canvas.line(tick, look.ink, 1)
         x, y, anchor = (at, box.bottom + size * 0.9, "mm") if lying else (box.left - 5, at, "rm")
-        canvas.text(x, y, str(value), size, anchor=anchor, value=value, role=_TICK)
+        number = int(text) if text.isdigit() else None
+        canvas.text(x, y, text, size, anchor=anchor, value=number, role=_TICK)
     if rng.random() < 0.35:
         canvas.rectangle(box, None, look.ink, 1)
         return

@@ -8,13 +8,17 @@ from recipe.families import chart_drawing
 from recipe.families.chart_questions import (
     ask_difference,
     ask_extreme,
+    ask_how_many_lie,
     ask_larger_of_two,
+    ask_mean,
     ask_mean_of_two,
     ask_number_of_names,
     ask_sum,
     ask_sum_of_three,
+    ask_total,
     ask_value,
     ask_whether_larger,
+    ask_whether_rises,
     noun_of,
 )
 from recipe.problem import Exchange, Language
@@ -225,21 +229,7 @@ class ChartScene:
 
     def _total(self, rng: random.Random, language: Language) -> Exchange:
         total = sum(self.values)
-        question = pick(
-            rng,
-            language,
-            (
-                "What is the sum of all values?", "What is the total of all the bars?",
-                "Find the total.",
-                "What is the total of all values in the chart?", "How many are there altogether?",
-                "Add up all the values.", "What is the total?", "What is the sum of all the bars?",
-                "How many are there in total?", "What do all the values add up to?",
-                "Find the sum of all values.", "Calculate the total of all categories.",
-                "What is the total across all categories?",
-            ),
-            ("所有值的总和是多少？", "图中数据的总和是多少？", "一共有多少？", "总数是多少？",
-            "求所有数据的和。", "全部加起来是多少？", "总和是多少？"),
-        )  # fmt: skip
+        question = ask_total(rng, language)
         task = "the sum of all values" if language == "en" else "所有值的总和"
         end = f"The total is {total}." if language == "en" else f"总和是 {total}。"
         work = f"{self._running_sums(language)}\n\n{end}"
@@ -256,19 +246,7 @@ class ChartScene:
         if 100 * total % n:
             return None
         mean = f"{total / n:.2f}".rstrip("0").rstrip(".")
-        question = pick(
-            rng,
-            language,
-            (
-                "What is the mean of the values?", "What is the average value?", "Find the mean.",
-                "What is the average of all values in the chart?", "Calculate the average.",
-                "What is the mean?", "What is the average?", "Find the average of the values.",
-                "Calculate the mean value.", "What is the arithmetic mean of the data?",
-                "What is the mean of all the bars?", "On average, how many are there?",
-            ),
-            ("平均值是多少？", "求这些数据的平均数。", "图中数据的平均值是多少？", "求平均值。",
-            "平均数是多少？", "这些值的平均是多少？"),
-        )  # fmt: skip
+        question = ask_mean(noun_of(self.names), rng, language)
         task = "the mean" if language == "en" else "平均值"
         end = (
             f"There are {n} values, so the mean is {total} / {n} = {mean}."
@@ -311,20 +289,7 @@ class ChartScene:
 
     def _above(self, rng: random.Random, language: Language) -> Exchange:
         limit = rng.randrange(0, self.top, self.step)
-        question = pick(
-            rng,
-            language,
-            (
-                f"How many categories have a value greater than {limit}?",
-                f"How many values are above {limit}?",
-                f"How many bars are higher than {limit}?",
-                f"How many categories are above {limit}?", f"How many are greater than {limit}?",
-                f"How many values exceed {limit}?", f"Count the values that are over {limit}.",
-                f"How many categories have more than {limit}?",
-            ),
-            (f"有几项的值大于 {limit}？", f"超过 {limit} 的有几个？", f"大于 {limit} 的有几项？",
-            f"有多少项高于 {limit}？"),
-        )  # fmt: skip
+        question = ask_how_many_lie(limit, True, noun_of(self.names), rng, language)
         return self._tally(rng, language, question, limit, True)
 
     def _tally(
@@ -357,17 +322,7 @@ class ChartScene:
 
     def _below(self, rng: random.Random, language: Language) -> Exchange:
         limit = rng.randrange(self.step, self.top + 1, self.step)
-        question = pick(
-            rng,
-            language,
-            (
-                f"How many categories have a value less than {limit}?",
-                f"How many values are below {limit}?", f"How many bars are lower than {limit}?",
-                f"How many categories are below {limit}?", f"How many values are under {limit}?",
-                f"How many are smaller than {limit}?",
-            ),
-            (f"有几项的值小于 {limit}？", f"低于 {limit} 的有几个？", f"不到 {limit} 的有几项？"),
-        )  # fmt: skip
+        question = ask_how_many_lie(limit, False, noun_of(self.names), rng, language)
         return self._tally(rng, language, question, limit, False)
 
     def _number(self, rng: random.Random, language: Language) -> Exchange:
@@ -419,9 +374,11 @@ class ChartScene:
                 steps += f", so {answer} is the {which[0]}" if en else f"，所以{answer}{which[1]}"
                 wrong = (other,)
             else:
-                question = ask_whether_larger(a, b, rng, language)
+                rises = rng.random() < 0.4
+                ask = ask_whether_rises if rises else ask_whether_larger
+                question = ask(a, b, rng, language)
                 yes, no = ("Yes", "No") if en else ("是", "否")
-                answer, wrong = (yes, (no,)) if x > y else (no, (yes,))
+                answer, wrong = (yes, (no,)) if (y > x) == rises else (no, (yes,))
         end = self._two((i, j), steps, language)
         work = (f"{self._search((a, b), language)}\n\n{end}", end)
         return self._exchange(rng, language, question, task, work, answer, wrong)

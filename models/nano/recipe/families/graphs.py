@@ -105,6 +105,7 @@ class GraphScene:
                 self._zero,
                 self._equation,
                 self._crossing,
+                self._rising,
             ]
             if self.is_line
             else [
@@ -155,6 +156,40 @@ class GraphScene:
             latex(v) for v in (-m, 1 / m if m else Fraction(1), m + 1, m - 1, self.k) if v != m
         )
         return Exchange(question, reasoning, latex(m), language, self.family, wrong, question)
+
+    def _rising(self, rng: random.Random, language: Language) -> Exchange | None:
+        """The sign of the slope."""
+        if not self.m:
+            return None
+        question = pick(
+            rng,
+            language,
+            (
+                "Is the slope positive or negative?", "Is the slope of the line positive?",
+                "Is the line rising or falling?", "Does the line go up or down?",
+                "Is the slope of the line negative?", "Is the slope negative or positive?",
+            ),
+            ("斜率是正的还是负的？", "直线的斜率是正数还是负数？"),
+        )  # fmt: skip
+        up, en = self.m > 0, language == "en"
+        pair = ("positive", "negative") if en else ("正", "负")
+        if "rising" in question:
+            pair = ("rising", "falling")
+        elif "up or" in question:
+            pair = ("up", "down")
+        elif question.endswith(("line positive?", "line negative?")):
+            pair = ("Yes", "No") if question.endswith("positive?") else ("No", "Yes")
+        answer, other = pair if up else pair[::-1]
+        sign = ("above", "大于") if up else ("below", "小于")
+        tail = (
+            f" That is {sign[0]} 0, so the answer is {answer}."
+            if en
+            else f"它{sign[1]} 0，所以答案是{answer}。"
+        )
+        goal = ("the sign of the slope", "斜率的正负")
+        reasoning = self._reply(goal, self._slope_work(language) + tail, rng, language)
+        boxed, wrong = f"\\text{{{answer}}}", (other,)
+        return Exchange(question, reasoning, boxed, language, self.family, wrong, question)
 
     def _intercept(self, rng: random.Random, language: Language) -> Exchange | None:
         y = self.at(0)
@@ -401,6 +436,7 @@ class GraphScene:
             (
                 "Does the parabola open up or down?", "Does the parabola open upward or downward?",
                 "In which direction does the parabola open?", "Which way does the parabola open?",
+                "Does it open up or down?", "Does the graph open upward or downward?",
             ),
             ("抛物线开口向上还是向下？", "抛物线的开口方向是什么？"),
         )  # fmt: skip
@@ -498,6 +534,9 @@ class GraphScene:
                 f"What is the {en} of the function?",
                 f"Find the {en} of the graph.",
                 f"What is the {en} y value of the parabola?",
+                f"What is the {en} value?",
+                f"What is the {en}?",
+                f"Find the {en}.",
             ),
             (f"函数的{zh}是多少？", f"求 y 的{zh}。", f"y 的{zh}是多少？", f"求函数的{zh}。"),
         )

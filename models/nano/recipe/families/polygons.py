@@ -23,6 +23,25 @@ _NAMES_BY_SIDES = {
 Point = tuple[float, float]
 
 
+def ask_perimeter(name: str, rng: random.Random, language: Language) -> str:
+    """The perimeter of a figure by its English name."""
+    figure = figure_name(name, language)
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the perimeter of the {name}?", f"Find the perimeter of the {name}.",
+            "Find the perimeter.", "What is the perimeter?",
+            "what is the perimeter of this shape?", f"Calculate the perimeter of the {name}.",
+            "Determine the perimeter.", f"How long is the perimeter of the {name}?",
+            f"What is the total length of the sides of the {name}?",
+            "What is the distance around the figure?", "perimeter?",
+        ),
+        (f"求{figure}的周长。", "周长是多少？", f"这个{figure}的周长是多少？", "求周长。",
+         f"计算{figure}的周长。", "图形的周长是多少？"),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class PolygonScene:
     """task: what it is about. corners: shares of the area. sides, angles: what is written, or "".
@@ -207,23 +226,7 @@ class PolygonScene:
 
     def _ask_perimeter(self, rng: random.Random, language: Language) -> Exchange:
         lengths = [length_in(t) or 0 for t in self.sides]
-        figure = figure_name(self.figure, language)
-        question = pick(
-            rng,
-            language,
-            (
-                f"What is the perimeter of the {self.figure}?",
-                f"Find the perimeter of the {self.figure}.",
-                "Find the perimeter.", "What is the perimeter?",
-                "what is the perimeter of this shape?",
-                f"Calculate the perimeter of the {self.figure}.", "Determine the perimeter.",
-                f"How long is the perimeter of the {self.figure}?",
-                f"What is the total length of the sides of the {self.figure}?",
-                "What is the distance around the figure?", "perimeter?",
-            ),
-            (f"求{figure}的周长。", "周长是多少？", f"这个{figure}的周长是多少？", "求周长。",
-            f"计算{figure}的周长。", "图形的周长是多少？"),
-        )  # fmt: skip
+        question = ask_perimeter(self.figure, rng, language)
         sums, so_far = [], lengths[0]
         for value in lengths[1:]:
             sums.append(f"{so_far} + {value} = {so_far + value}")
@@ -245,8 +248,44 @@ class PolygonScene:
     def _with_unit(self, value: float | str, power: str = "") -> str:
         return f"{value}\\text{{ {self.unit}}}{power}" if self.unit else str(value)
 
-    def _ask_pythagoras(self, rng: random.Random, language: Language) -> Exchange:
+    def _missing_side(self) -> tuple[int, str, int]:
+        """Which side Pythagoras finds, the sums that lead to its square, and the square."""
         hole = next(i for i, t in enumerate(self.sides) if length_in(t) is None)
+        a, b = sorted(length_in(t) or 0 for i, t in enumerate(self.sides) if i != hole)
+        if hole == (self.right + 1) % 3:
+            square = a * a + b * b
+            return hole, f"{a}^2 + {b}^2 = {a * a} + {b * b} = {square}", square
+        square = b * b - a * a
+        return hole, f"{b}^2 - {a}^2 = {b * b} - {a * a} = {square}", square
+
+    def _ask_right_perimeter(self, rng: random.Random, language: Language) -> Exchange | None:
+        """The perimeter where one side has to be found first; None where that isn't whole."""
+        hole, sums, square = self._missing_side()
+        root = math.isqrt(square)
+        if root * root != square:
+            return None
+        lengths = [length_in(t) or 0 if i != hole else root for i, t in enumerate(self.sides)]
+        first, total = lengths[0] + lengths[1], sum(lengths)
+        steps = f"{lengths[0]} + {lengths[1]} = {first}, {first} + {lengths[2]} = {total}"
+        work = (
+            f"By the Pythagorean theorem, the square of the missing side is {sums}, and its root "
+            f"is {root}. The perimeter is the sum of all sides: {steps}. So it is {total}."
+            if language == "en"
+            else f"由勾股定理，未知边的平方是 {sums}，开方得 {root}。"
+            f"周长是所有边长之和：{steps.replace(', ', '、')}。所以周长是 {total}。"
+        )
+        reasoning = self._reply(("the perimeter", "周长"), work, rng, language)
+        question = ask_perimeter(self.figure, rng, language)
+        wrong = tuple(self._with_unit(v) for v in (total + 1, total - root, total + 2, total - 1))
+        answer = self._with_unit(total)
+        return Exchange(question, reasoning, answer, language, self.family, wrong, question)
+
+    def _ask_pythagoras(self, rng: random.Random, language: Language) -> Exchange:
+        if rng.random() < 0.12:
+            exchange = self._ask_right_perimeter(rng, language)
+            if exchange is not None:
+                return exchange
+        hole, sums, square = self._missing_side()
         opposite = (self.right + 1) % 3
         mark, name = self.sides[hole], self._side_name(hole)
         en = [
@@ -309,12 +348,6 @@ class PolygonScene:
             ] * 2
         question = pick(rng, language, en, zh)
         a, b = sorted(length_in(t) or 0 for i, t in enumerate(self.sides) if i != hole)
-        if hole == opposite:
-            square = a * a + b * b
-            sums = f"{a}^2 + {b}^2 = {a * a} + {b * b} = {square}"
-        else:
-            square = b * b - a * a
-            sums = f"{b}^2 - {a}^2 = {b * b} - {a * a} = {square}"
         plain, latex = square_root(square)
         work = (
             f"By the Pythagorean theorem, the square of the missing side is {sums}, and "

@@ -163,7 +163,11 @@ class ShapesScene:
             shape = rng.choice(self.shapes)
             color, kind = (shape.color, None) if rng.random() < 0.7 else (None, shape.kind)
             return self._count(_Wanted(color, kind, inverted=True), rng, language)
-        return self._compare(rng, language) if u < 0.88 else self._most(rng, language)
+        if u < 0.79:
+            return self._color_of(rng, language)
+        if u < 0.82:
+            return self._count_two(rng, language)
+        return self._compare(rng, language) if u < 0.91 else self._most(rng, language)
 
     def _finish(
         self,
@@ -206,6 +210,8 @@ class ShapesScene:
             f"图片里一共有几个{name}？", f"有几个{name}？", f"{name}有几个？", f"{name}有多少个？",
             f"请数出{name}的数量。", f"{name}的数量是多少？"),
         )  # fmt: skip
+        if rng.random() < 0.3:
+            question = question.replace("圆形", "圆").replace("长方形", "矩形")
         counted: tuple[_Wanted, ...] = (wanted,)
         if wanted == _Wanted(None, None):
             question = question.replace(
@@ -253,6 +259,73 @@ class ShapesScene:
         wrong = tuple(str(v) for v in (n + 1, n - 1, n + 2) if v > 0)
         reasoning = "\n\n".join(("\n".join((lead, *lines)), work, again))
         return Exchange(question, reasoning, str(n), language, self.family, wrong)
+
+    def _color_of(self, rng: random.Random, language: Language) -> Exchange:
+        """The colour of the only shape of its kind, or the kind of the only one of its colour."""
+        by_kind, en = rng.random() < 0.75, language == "en"
+        sorts = Counter(s.kind if by_kind else s.color for s in self.shapes)
+        alone = [s for s in self.shapes if sorts[s.kind if by_kind else s.color] == 1]
+        if not alone:
+            return self._count(self._wanted(rng), rng, language)
+        shape = rng.choice(alone)
+        kind, color = KINDS[shape.kind], COLORS[shape.color]
+        if by_kind:
+            question = pick(
+                rng,
+                language,
+                (f"What color is the {kind[0]}?", f"What is the color of the {kind[0]}?",
+                 f"Which color does the {kind[0]} have?"),
+                (f"{kind[2]}是什么颜色？", f"{kind[2]}的颜色是什么？"),
+            )  # fmt: skip
+            answer = color[0 if en else 1]
+            others = [c[0 if en else 1] for c in COLORS]
+        else:
+            question = pick(
+                rng,
+                language,
+                (f"What shape is {color[0]}?", f"Which shape is {color[0]}?",
+                 f"What is the {color[0]} shape?"),
+                (f"{color[1]}的是什么图形？", f"{color[1]}的图形是什么？"),
+            )  # fmt: skip
+            answer = kind[0 if en else 2]
+            others = [k[0 if en else 2] for k in KINDS]
+        name = kind[0 if en else 2] if by_kind else color[0 if en else 1]
+        lines = [
+            f"{i + 1}. {s.named(language)}" + ((" (yes)" if en else "（是）") if s is shape else "")
+            for i, s in enumerate(self.shapes)
+        ]
+        lead = f"Looking for {name} from left to right:" if en else f"从左到右找{name}："
+        found = shape.named(language)
+        work = f"It is the {found}, so {answer}." if en else f"它是{found}，所以是{answer}。"
+        again = double_check(rng, language) + work + confirm(rng, language)
+        wrong = tuple(rng.sample([other for other in others if other != answer], 4))
+        reasoning = "\n\n".join(("\n".join((lead, *lines)), work, again))
+        return Exchange(question, reasoning, f"\\text{{{answer}}}", language, self.family, wrong)
+
+    def _count_two(self, rng: random.Random, language: Language) -> Exchange:
+        """How many there are of two kinds, or of two colours, together."""
+        by_color = rng.random() < 0.4
+        sorts = sorted({s.color if by_color else s.kind for s in self.shapes})
+        if len(sorts) < 2:
+            return self._count(self._wanted(rng), rng, language)
+        pair = rng.sample(sorts, 2)
+        first, second = (_Wanted(i, None) if by_color else _Wanted(None, i) for i in pair)
+        (one, n), (two, m) = self._tally(first, language), self._tally(second, language)
+        p, q = first.named(language), second.named(language)
+        question = pick(
+            rng,
+            language,
+            (
+                f"How many {p} and {q} are there?", f"How many {p} and {q} are there in total?",
+                f"What is the total number of {p} and {q}?", f"Count the {p} and {q}.",
+                f"How many {p} or {q} are there?",
+            ),
+            (f"{p}和{q}一共有几个？", f"{p}与{q}共有多少个？"),
+        )  # fmt: skip
+        sums = f"{n} + {m} = {n + m}"
+        work = f"{one} {two} {sums}." if language == "en" else f"{one}{two}{sums}。"
+        wrong = tuple(str(v) for v in (n + m + 1, n + m - 1, n, m, abs(n - m)) if v != n + m)
+        return self._finish(question, (first, second), work, str(n + m), wrong, rng, language)
 
     def _is_there(self, rng: random.Random, language: Language) -> Exchange:
         """Whether there is any of a kind: yes or no."""
@@ -369,7 +442,19 @@ class ShapesScene:
         )
 
     def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
-        """Something other than a count, about the same picture."""
+        """Something other than a count, about the same picture, or a kind that it lacks."""
+        missing = [k for i, k in enumerate(KINDS) if all(s.kind != i for s in self.shapes)]
+        if missing and rng.random() < 0.3:
+            one, _, zh = rng.choice(missing)
+            question = pick(
+                rng,
+                language,
+                (f"What color is the {one}?", f"What is the color of the {one}?"),
+                (f"{zh}是什么颜色？", f"{zh}的颜色是什么？"),
+            )
+            reason = f"There is no {one} in the picture" if language == "en" else f"图中没有{zh}"
+            reasoning = refusal(rng, language, reason)
+            return Exchange(question, reasoning, None, language, self.family)
         question = pick(
             rng,
             language,

@@ -18,11 +18,58 @@ def ask_for(target: str, rng: random.Random, language: Language) -> str:
             f"Compute {target}.", f"evaluate {target}", f"Calculate {target}.",
             f"Determine {target}.",
             f"What is the value of {target}?", f"Find the value of {target}.",
-            f"find {target} using the table",
+            f"find {target} using the table", f"{target} = ?", f"What's {target}?", f"{target}?",
         ),
         (f"求 {target}", f"求{target}。", f"求 {target} 的值。", f"计算 {target}",
         f"{target} 等于多少？",
         f"{target}是多少？"),
+    )  # fmt: skip
+
+
+def ask_slope(name: str, x: int, rng: random.Random, language: Language) -> str:
+    """An entry of f' in words."""
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the slope of the tangent line to {name} at x = {x}?",
+            f"What is the slope of {name} at x = {x}?",
+            f"What is the derivative of {name} at x = {x}?",
+            f"Find the rate of change of {name} at x = {x}.",
+            f"What is the instantaneous rate of change of {name} at x = {x}?",
+            f"How steep is {name} at x = {x}?", f"Find the derivative of {name}(x) at x = {x}.",
+        ),
+        (f"求 {name} 在 x = {x} 处的导数。", f"{name} 在 x = {x} 处的切线斜率是多少？"),
+    )  # fmt: skip
+
+
+def ask_extreme_entry(name: str, largest: bool, rng: random.Random, language: Language) -> str:
+    """The largest or smallest entry of a column."""
+    en = rng.choice(("largest", "greatest", "maximum") if largest else ("smallest", "minimum"))
+    zh = "最大" if largest else "最小"
+    return pick(
+        rng,
+        language,
+        (
+            f"What is the {en} value of {name}(x) in the table?", f"What is the {en} {name}(x)?",
+            f"Find the {en} value of {name}(x).", f"What is the {en} entry for {name}(x)?",
+            f"What is the {en} value of {name} in the table?",
+        ),
+        (f"表中 {name}(x) 的{zh}值是多少？", f"求表中 {name}(x) 的{zh}值。"),
+    )  # fmt: skip
+
+
+def ask_where(name: str, value: int, rng: random.Random, language: Language) -> str:
+    """The x of an entry."""
+    return pick(
+        rng,
+        language,
+        (
+            f"For which x is {name}(x) = {value}?", f"Find x such that {name}(x) = {value}.",
+            f"For what value of x is {name}(x) = {value}?", f"Where is {name}(x) equal to {value}?",
+            f"Solve {name}(x) = {value}.", f"At which x is {name}(x) = {value}?",
+        ),
+        (f"x 为何值时 {name}(x) = {value}？", f"求使 {name}(x) = {value} 的 x。"),
     )  # fmt: skip
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from recipe.canvas import Canvas
 from recipe.families import table_drawing
 from recipe.families.derivatives import Definition, rule_of, signed, work_out
-from recipe.families.table_questions import ask_for, ask_nameless, nameless, question_about
+from recipe.families.table_questions import (
+    ask_extreme_entry,
+    ask_for,
+    ask_nameless,
+    ask_slope,
+    ask_where,
+    nameless,
+    question_about,
+)
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
 
@@ -109,8 +117,10 @@ class TableScene:
         u = rng.random()
         if d is None or u < 0.06:
             return self._lookup(rng, language)
-        if u < 0.11:
+        if u < 0.1:
             return self._ask_two_entries(rng, language)
+        if u < 0.13:
+            return self._ask_column(rng, language)
         return self.exchange(d, rng, language)
 
     def exchange(self, d: Definition, rng: random.Random, language: Language) -> Exchange:
@@ -201,6 +211,8 @@ class TableScene:
         column, x = rng.choice(self.columns), rng.choice(self.xs)
         value, name = self.values[column][x], f"{column_name(column)}({x})"
         question = ask_for(name, rng, language)
+        if column[1] and rng.random() < 0.4:
+            question = ask_slope(column[0], x, rng, language)
         start = pick(rng, language, (f"So I need to read {name}.",), (f"我需要读出 {name}。",))
         entry = pick(
             rng,
@@ -249,6 +261,40 @@ class TableScene:
             ask_for(f"{first}{shown}{second}", rng, language), "\n\n".join(lines), str(result),
             language, self.family, tuple(map(str, sorted(wrong))),
         )  # fmt: skip
+
+    def _ask_column(self, rng: random.Random, language: Language) -> Exchange:
+        """The largest or smallest entry of a column, or where it has an entry."""
+        column, en = rng.choice(self.columns), language == "en"
+        name, values = column_name(column), self.values[column]
+        x = rng.choice(self.xs)
+        read = [f"- {name}({at}) = {value}" for at, value in values.items()]
+        if list(values.values()).count(values[x]) == 1 and rng.random() < 0.5:
+            question, answer = ask_where(name, values[x], rng, language), f"x = {x}"
+            goal = f"where {name}(x) = {values[x]}" if en else f"{name}(x) = {values[x]} 的 x"
+            end = f"{name}({x}) = {values[x]}"
+            end = f"{end}, so it is at x = {x}." if en else f"{end}，所以 x = {x}。"
+            wrong = [f"x = {other}" for other in self.xs if other != x]
+        else:
+            largest = rng.random() < 0.6
+            best = (max if largest else min)(values.values())
+            question, answer = ask_extreme_entry(name, largest, rng, language), str(best)
+            word, zh = ("largest", "最大") if largest else ("smallest", "最小")
+            goal = f"the {word} value of {name}(x)" if en else f"{name}(x) 的{zh}值"
+            end = f"The {word} of them is {best}." if en else f"其中{zh}的是 {best}。"
+            wrong = [str(v) for v in dict.fromkeys(values.values()) if v != best]
+            so_far = [values[self.xs[0]]]
+            for at in self.xs[1:]:
+                so_far.append((max if largest else min)(so_far[-1], values[at]))
+            read = [f"{line} ({note})" for line, note in zip(read, so_far, strict=True)]
+        start = f"So I need to find {goal}." if en else f"我需要求 {goal}。"
+        lines = [
+            f"{start} {self.survey(language)}",
+            ("Reading the entries:\n" if en else "读取表中的值：\n") + "\n".join(read),
+            end,
+            double_check(rng, language) + end + confirm(rng, language),
+        ]
+        reply = "\n\n".join(lines)
+        return Exchange(question, reply, answer, language, self.family, tuple(wrong))
 
     def ask_absent(self, rng: random.Random, language: Language) -> Exchange:
         """An x, a function or a column that the table lacks."""

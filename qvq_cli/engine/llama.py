@@ -633,8 +633,12 @@ class LlamaEngine:
         """Run text tokens at the next positions; logits only for the last n_logits of them."""
         batch = self._batch
         assert batch is not None
-        batch.clear()
-        n = batch.add(tokens, self._n_pos, n_logits=n_logits)
+        n = len(tokens)
+        if n == n_logits == 1:
+            batch.put(tokens[0], self._n_pos)
+        else:
+            batch.clear()
+            batch.add(tokens, self._n_pos, n_logits=n_logits)
         self._check_decode(self._lib.llama_decode(self._ctx, batch.raw))
         self._n_tokens += n
         self._n_pos += n

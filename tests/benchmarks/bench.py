@@ -108,14 +108,16 @@ def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
 def bench_decode_tps(peers: Peers, subject: Subject, usage: dict[str, int]) -> float:
     """llama-bench's tokens per second over as many tokens as qvq said, behind as long a prompt.
 
-    Every token makes the next one dearer: on nano, twice the depth is half the speed.
+    Every token makes the next one dearer: on nano, twice the depth is half the speed. All tokens by
+    all the time they took, as qvq counts them; the mean of rates that llama-bench prints is the
+    higher, the more its runs differ.
     """
     n_decode = usage["reasoning_tokens"] + usage["answer_tokens"]
     run = ("-p", "0", "-n", str(n_decode), "-d", str(usage["prompt_tokens"]))
     how = ("-r", str(subject.n_bench_runs), "-t", str(subject.threads), "--repack", "0")
     command = [str(peers.bench), "-m", str(subject.pair.model), *run, *how, "-o", "json"]
     (result,) = json.loads(until_begun(command, bool).stdout)
-    return float(result["avg_ts"])
+    return 1e9 * n_decode * len(result["samples_ns"]) / float(sum(result["samples_ns"]))
 
 
 def has_reasoning(stdout: bytes) -> bool:

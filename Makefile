@@ -62,7 +62,13 @@ nano:  ## train nano from nothing (Debian with CUDA GPUs and the dependency grou
 	cd models/nano && $(TRAIN) --out $(NANO)/run6 --resume $(NANO)/run5 --seed 6 --seconds 460 \
 		--n-asks 4 --muon-rate 0.0092 --adam-rate 0.00092 --decay 1 --easy 0.03 0.02 \
 		--label-weight 0.12
-	cd models/nano && python3 -m recipe.export $(NANO)/run6 $(NANO)/gguf
+	cd models/nano && $(TRAIN) --out $(NANO)/run7 --resume $(NANO)/run6 --seed 7 --seconds 500 \
+		--n-asks 4 --trial 0 --muon-rate 0.01 --adam-rate 0.001 --decay 1 --easy 0.03 0.02 \
+		--label-weight 0.12
+	cd models/nano && $(TRAIN) --out $(NANO)/run8 --resume $(NANO)/run7 --seed 8 --seconds 485 \
+		--n-asks 4 --trial 0 --muon-rate 0.01 --adam-rate 0.001 --decay 1 --easy 0.03 0.02 \
+		--label-weight 0.12
+	cd models/nano && python3 -m recipe.export $(NANO)/run8 $(NANO)/gguf
 
 nano-eval:  ## the tables of nano's model card
 	cd models/nano && PYTHONPATH=.:../.. python3 -m recipe.evalsets --assets $(NANO)/assets \

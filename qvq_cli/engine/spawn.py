@@ -5,8 +5,11 @@ second and there are two of them to do it.
 """
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from qvq_cli.errors import EngineDiedError
 
@@ -17,21 +20,38 @@ def spawn_worker() -> subprocess.Popen[bytes]:
     Raises: EngineDiedError: the system allows no further process.
     """
     try:
-        return subprocess.Popen(
-            # -P: a file called json.py in the person's folder must not be imported.
-            [sys.executable, "-P", "-m", "qvq_cli.engine.worker", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Ctrl-C is ours
-        )
+        with _interrupts_held():
+            return subprocess.Popen(
+                # -P: a file called json.py in the person's folder must not be imported.
+                [sys.executable, "-P", "-m", "qvq_cli.engine.worker", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
     except OSError as error:
         raise EngineDiedError(
             f"llama.cpp's process can't be started: {error}",
             hint="close some programs, or raise the limits on processes and open files (ulimit -a)",
             reference="engine-not-started",
         ) from error
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Have a process started that a terminal's Ctrl-C can't end before it ignores it.
+
+    What is blocked here stays blocked in the new process; Windows has process groups for that.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def dismiss(process: subprocess.Popen[bytes]) -> None:

@@ -23,6 +23,10 @@ QUESTION = "Given h(x) = f(x) * g(x), find h'(2)."
 NANO = models_dir() / "nano"
 
 
+def no_progress(_stage: str, _share: float) -> None:
+    """An OnProgress for engines that nobody watches."""
+
+
 @pytest.fixture(autouse=True, scope="session")
 def signals_end_programs() -> None:
     """Where the tests run under nohup or in the background, what they start would ignore these."""

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from conftest import no_progress
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine
 from qvq_cli.engine.protocol import (
@@ -24,10 +25,6 @@ N = 5
 ALONE, TOGETHER = Reserve(100, 900), Reserve(100, 900, N)
 WARM = Sampling(temperature=0.9, top_p=0.95, top_k=40, seed=7)
 Texts = dict[int, list[int]]
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")

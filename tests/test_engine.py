@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import no_progress
 from drafters import EagerDrafter, RestlessDrafter
 from gguf_samples import text_model
 from qvq_cli.engine.drafts import GUESSED
@@ -23,10 +24,6 @@ from qvq_cli.errors import DoesNotFitError, EngineDiedError, GgufError, PromptEr
 HEADING = "\n\n**Final Answer**\n\n"
 ROOM = Reserve(100, 900)
 WARM = Sampling(temperature=0.9, seed=7)
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    pass
 
 
 def refuse_notice(reference: str, message: str) -> None:

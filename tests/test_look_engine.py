@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from conftest import DATA, QUESTION, TABLE
+from conftest import DATA, QUESTION, TABLE, no_progress
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import load_picture
 from qvq_cli.engine.llama import LlamaEngine
@@ -27,10 +27,6 @@ from qvq_cli.reasoning.transcript import Dialect
 ROOM = Reserve(100, 1500)
 BEFORE, AFTER = "\n\nLet me look at the image again.", "\n\n"
 GREEDY = Sampling()
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    pass
 
 
 def prefill(engine: Engine, prompt: Sequence[PromptPart], sampling: Sampling = GREEDY) -> None:

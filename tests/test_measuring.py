@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import no_progress
 from qvq_cli.cli.measuring import Measurer, Runs
 from qvq_cli.engine.matmul import Matmul
 from qvq_cli.engine.process import WorkerEngine
@@ -16,10 +17,6 @@ from qvq_cli.hub.catalog import catalog_entry
 
 ROOM = Reserve(16, 400)
 CUE = "\n\nSo "
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    pass
 
 
 @pytest.fixture

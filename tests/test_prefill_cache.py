@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import DATA, QUESTION, TABLE
+from conftest import DATA, QUESTION, TABLE, no_progress
 from qvq_cli.engine.cache_store import CacheStore
 from qvq_cli.engine.drafts import BREAK
 from qvq_cli.engine.grid import ImageLimits
@@ -42,10 +42,6 @@ SYSTEM = catalog_entry("nano").profile.system
 LIMITS = ImageLimits(70, 391)
 PAIR = (DATA / "two-pictures-0.png", DATA / "two-pictures-1.png")
 QUESTIONS = (QUESTION, "Which column is x? <|im_end|>", "什么是 h'(1)?")
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    pass
 
 
 def prompt(pictures: Sequence[Path], question: str, system: str = SYSTEM) -> tuple[PromptPart, ...]:

@@ -5,16 +5,13 @@ from contextlib import closing
 
 import pytest
 
+from conftest import no_progress
 from drafters import EagerDrafter
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import LoadSpec, PromptPart, Reserve, Sampling
 from qvq_cli.engine.sampler import is_plain_greedy
 
 ROOM = Reserve(100, 900)
-
-
-def no_progress(_stage: str, _share: float) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")

@@ -271,6 +271,7 @@ def test_a_crash_with_cautious_settings_is_an_error(nano_spec: LoadSpec) -> None
     engine.on_notice = refuse_notice
     with closing(engine), pytest.raises(EngineDiedError, match="SIGSEGV"):
         engine.load(cautious(nano_spec), kill_when(engine, signal.SIGSEGV))
+        engine.system_info()  # where all was loaded before the signal came
 
 
 def test_a_crash_is_tried_again_without_the_draft_model(nano_spec: LoadSpec) -> None:
@@ -289,6 +290,7 @@ def test_a_kill_is_not_tried_again(nano_spec: LoadSpec) -> None:
     engine.on_notice = refuse_notice
     with closing(engine), pytest.raises(EngineDiedError, match="SIGKILL"):
         engine.load(nano_spec, kill_when(engine, signal.SIGKILL))
+        engine.system_info()  # where all was loaded before the signal came
 
 
 def test_death_while_decoding(worker: WorkerEngine, table_prompt: tuple[PromptPart, ...]) -> None:

@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--n", type=int, default=60, help="problems a group of our own drawing")
     parser.add_argument(
-        "--n-more", type=int, default=200, help="more of the three groups that are missed most"
+        "--n-more", type=int, default=200, help="problems of each of " + ", ".join(_MORE)
     )
     parser.add_argument(
         "--n-foreign", type=int, default=40, help="problems a group of other programs' pictures"

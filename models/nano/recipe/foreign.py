@@ -24,6 +24,7 @@ from recipe.families.polygon_making import make_polygon
 from recipe.families.polygons import PolygonScene
 from recipe.families.shapes import ShapesScene, make_shapes
 from recipe.families.tables import Column, TableScene, column_name, make_table
+from recipe.polygon_notes import beside_sides, beyond_corners, right_angle
 from recipe.problem import Exchange, Language
 from recipe.words import COLORS, KINDS
 
@@ -160,27 +161,16 @@ def _mpl_polygon(scene: PolygonScene, rng: random.Random) -> Image.Image:
     middle, reach = points.mean(0), np.ptp(points, axis=0).max()
     axes.fill(*points.T, fill=False, edgecolor="black")
     size = rng.choice([11, 12, 14])
-    n = len(points)
-    for point, name in zip(points, scene.names, strict=False):
-        away = (point - middle) / np.linalg.norm(point - middle)
-        axes.text(*(point + away * reach * 0.07), name, ha="center", va="center", fontsize=size)
-    for i, text in enumerate(scene.sides):
-        a, b = points[i], points[(i + 1) % n]
-        normal = np.array([b[1] - a[1], a[0] - b[0]]) / np.linalg.norm(b - a)
-        if np.dot(normal, (a + b) / 2 - middle) < 0:
-            normal = -normal
-        axes.text(
-            *((a + b) / 2 + normal * reach * 0.09), text, ha="center", va="center", fontsize=size
-        )
-    for i, text in enumerate(scene.angles):
-        axes.text(
-            *(points[i] + (middle - points[i]) * 0.3), text, ha="center", va="center", fontsize=size
-        )
+    notes = [
+        *zip(beyond_corners(points, reach * 0.07), scene.names, strict=False),
+        *zip(beside_sides(points, reach * 0.09), scene.sides, strict=True),
+        *zip(points + (middle - points) * 0.3, scene.angles, strict=True),
+    ]
+    for at, text in notes:
+        axes.text(*at, text, ha="center", va="center", fontsize=size)
     if scene.right >= 0:
-        at = points[scene.right]
-        u, v = (points[(scene.right + k) % n] - at for k in (1, -1))
-        u, v = u / np.linalg.norm(u) * reach * 0.07, v / np.linalg.norm(v) * reach * 0.07
-        axes.plot(*np.array([at + u, at + u + v, at + v]).T, color="black", linewidth=1)
+        mark = right_angle(points, scene.right, reach * 0.07)
+        axes.plot(*mark.T, color="black", linewidth=1)
     if scene.height:
         ends = np.array([points[-1], foot_of_height(points)])
         axes.plot(*ends.T, "k--", linewidth=1)

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from math import hypot
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from recipe.families.polygon_arithmetic import foot_of_height
 from recipe.families.polygons import PolygonScene
 from recipe.families.tables import TableScene, column_name
 from recipe.foreign import Drawn, latin_scene
+from recipe.polygon_notes import beside_sides, beyond_corners, right_angle
 from recipe.problem import Language, Scene
 
 _DOCUMENT = r"""\documentclass[%dpt]{article}
@@ -153,7 +153,6 @@ def _polygon(scene: PolygonScene) -> str:
     """Corners, sides and angles with what is written at them; 6 cm across."""
     points = np.asarray(scene.corners, float)
     points = (points - points.min(0)) / np.ptp(points, axis=0).max() * 6
-    middle, n = points.mean(0), len(points)
     path = " -- ".join(f"({x:.3f},{y:.3f})" for x, y in points)
     lines = [f"\\draw[thick] {path} -- cycle;"]
 
@@ -162,20 +161,15 @@ def _polygon(scene: PolygonScene) -> str:
         if text:
             lines.append(f"\\node at ({at[0]:.3f},{at[1]:.3f}) {{{text}}};")
 
-    for point, name in zip(points, scene.names, strict=False):
-        node(point + (point - middle) / hypot(*(point - middle)) * 0.4, f"${name}$")
-    for i, text in enumerate(scene.sides):
-        a, b = points[i], points[(i + 1) % n]
-        normal = np.array([b[1] - a[1], a[0] - b[0]]) / hypot(*(b - a))
-        away = normal if np.dot(normal, (a + b) / 2 - middle) > 0 else -normal
-        node((a + b) / 2 + away * 0.5, text)
-    for i, text in enumerate(scene.angles):
-        node(points[i] + (middle - points[i]) / hypot(*(middle - points[i])) * 1.1, text)
+    for at, name in zip(beyond_corners(points, 0.4), scene.names, strict=False):
+        node(at, f"${name}$")
+    for at, text in zip(beside_sides(points, 0.5), scene.sides, strict=True):
+        node(at, text)
+    for at, text in zip(beyond_corners(points, -1.1), scene.angles, strict=True):
+        node(at, text)
     if scene.right >= 0:
-        at = points[scene.right]
-        u, v = (points[(scene.right + k) % n] - at for k in (1, -1))
-        u, v = u / hypot(*u) * 0.35, v / hypot(*v) * 0.35
-        square = " -- ".join(f"({x:.3f},{y:.3f})" for x, y in (at + u, at + u + v, at + v))
+        mark = right_angle(points, scene.right, 0.35)
+        square = " -- ".join(f"({x:.3f},{y:.3f})" for x, y in mark)
         lines.append(f"\\draw {square};")
     if scene.height:
         ends = np.array([points[-1], foot_of_height(points)])

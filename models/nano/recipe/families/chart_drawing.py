@@ -11,8 +11,6 @@ from recipe.look import Rgb
 from recipe.words import CHINESE_TITLES, TITLES
 
 _NAME, _TOP, _TICK, _VALUE, _TITLE = 105, 106, 107, 108, 114
-
-
 _FITTED_SHARE = 0.3
 _FITTED_STEPS = (0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0)
 _FITTED_TICKS = (6, 7, 8, 9)

@@ -21,6 +21,20 @@ def latex(value: Fraction) -> str:
     return f"{sign}\\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"
 
 
+_RISING: dict[Language, tuple[tuple[str, str, str], ...]] = {
+    "en": (
+        ("Is the slope positive or negative?", "positive", "negative"),
+        ("Is the slope of the line positive?", "Yes", "No"),
+        ("Is the line rising or falling?", "rising", "falling"),
+        ("Does the line go up or down?", "up", "down"),
+        ("Is the slope of the line negative?", "No", "Yes"),
+        ("Is the slope negative or positive?", "positive", "negative"),
+    ),
+    "zh": (("斜率是正的还是负的？", "正", "负"), ("直线的斜率是正数还是负数？", "正", "负")),
+}
+"""Questions about the sign of a slope, with their answers for a rising and a falling line."""
+
+
 @dataclass(frozen=True, slots=True)
 class GraphScene:
     """y = a (x - h)^2 + k for a parabola, y = m x + b for a line (a == 0).
@@ -161,25 +175,9 @@ class GraphScene:
         """The sign of the slope."""
         if not self.m:
             return None
-        question = pick(
-            rng,
-            language,
-            (
-                "Is the slope positive or negative?", "Is the slope of the line positive?",
-                "Is the line rising or falling?", "Does the line go up or down?",
-                "Is the slope of the line negative?", "Is the slope negative or positive?",
-            ),
-            ("斜率是正的还是负的？", "直线的斜率是正数还是负数？"),
-        )  # fmt: skip
-        up, en = self.m > 0, language == "en"
-        pair = ("positive", "negative") if en else ("正", "负")
-        if "rising" in question:
-            pair = ("rising", "falling")
-        elif "up or" in question:
-            pair = ("up", "down")
-        elif question.endswith(("line positive?", "line negative?")):
-            pair = ("Yes", "No") if question.endswith("positive?") else ("No", "Yes")
-        answer, other = pair if up else pair[::-1]
+        en, up = language == "en", self.m > 0
+        question, *answers = rng.choice(_RISING[language])
+        answer, other = answers if up else answers[::-1]
         sign = ("above", "大于") if up else ("below", "小于")
         tail = (
             f" That is {sign[0]} 0, so the answer is {answer}."

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from recipe.problem import Language
 
@@ -18,6 +18,43 @@ def foot_of_height(points: Sequence[Any]) -> tuple[float, float]:
 def length_in(text: str) -> int | None:
     digits = text.split(" ")[0].rstrip("°cm")
     return int(digits) if digits.isdigit() else None
+
+
+class RunningSum(NamedTuple):
+    """An addition in steps, "3 + 4 = 7" and so on, and where it ends."""
+
+    steps: list[str]
+    total: int
+
+
+def add_up(values: Sequence[int]) -> RunningSum:
+    """One value after the other."""
+    steps, so_far = [], values[0]
+    for value in values[1:]:
+        steps.append(f"{so_far} + {value} = {so_far + value}")
+        so_far += value
+    return RunningSum(steps, so_far)
+
+
+class MissingSide(NamedTuple):
+    """The side of a right triangle that Pythagoras finds, by its number.
+
+    known: the lengths of the others, the shorter first. sums: what leads to its square.
+    """
+
+    side: int
+    known: tuple[int, int]
+    sums: str
+    square: int
+
+    def found(self, root: str, language: Language) -> str:
+        """How it is found."""
+        if language == "zh":
+            return f"由勾股定理，未知边的平方是 {self.sums}，开方得 {root}。"
+        return (
+            f"By the Pythagorean theorem, the square of the missing side is {self.sums}, and "
+            f"its root is {root}."
+        )
 
 
 def tidy(value: float) -> str:

@@ -2,11 +2,20 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recipe.canvas import Canvas
 from recipe.families import polygon_drawing
-from recipe.families.polygon_arithmetic import area_of, figure_name, length_in, square_root, tidy
+from recipe.families.polygon_arithmetic import (
+    MissingSide,
+    add_up,
+    area_of,
+    figure_name,
+    length_in,
+    square_root,
+    tidy,
+)
 from recipe.problem import Exchange, Language
 from recipe.wording import confirm, double_check, joined, pick, refusal
 
@@ -21,6 +30,15 @@ _NAMES_BY_SIDES = {
     6: ("hexagon", "六边形"),
 }
 Point = tuple[float, float]
+
+
+def _added_sides(lengths: Sequence[int], language: Language) -> str:
+    """The perimeter, side by side."""
+    sums, total = add_up(lengths)
+    steps = joined(sums, language)
+    if language == "en":
+        return f"The perimeter is the sum of all sides: {steps}. So it is {total}."
+    return f"周长是所有边长之和：{steps}。所以周长是 {total}。"
 
 
 def ask_perimeter(name: str, rng: random.Random, language: Language) -> str:
@@ -199,10 +217,7 @@ class PolygonScene:
                 f"角 {name} 的度数是多少？",
             ] * 2
         question = pick(rng, language, en, zh)
-        sums, so_far = [], known[0]
-        for value in known[1:]:
-            sums.append(f"{so_far} + {value} = {so_far + value}")
-            so_far += value
+        sums, so_far = add_up(known)
         steps = joined([*sums, f"{total} - {so_far} = {answer}"], language)
         figure = figure_name(self.figure, language)
         work = (
@@ -227,57 +242,44 @@ class PolygonScene:
     def _ask_perimeter(self, rng: random.Random, language: Language) -> Exchange:
         lengths = [length_in(t) or 0 for t in self.sides]
         question = ask_perimeter(self.figure, rng, language)
-        sums, so_far = [], lengths[0]
-        for value in lengths[1:]:
-            sums.append(f"{so_far} + {value} = {so_far + value}")
-            so_far += value
-        steps = joined(sums, language)
-        work = (
-            f"The perimeter is the sum of all sides: {steps}. So it is {so_far}."
-            if language == "en"
-            else f"周长是所有边长之和：{steps}。所以周长是 {so_far}。"
-        )
+        work = _added_sides(lengths, language)
         reasoning = self._reply(("the perimeter", "周长"), work, rng, language)
-        wrong = tuple(
-            self._with_unit(v) for v in (so_far + 1, so_far - lengths[-1], so_far + 2, so_far - 1)
-        )
-        return Exchange(
-            question, reasoning, self._with_unit(so_far), language, self.family, wrong, question
-        )
+        answer, wrong = self._perimeter_of(lengths, lengths[-1])
+        return Exchange(question, reasoning, answer, language, self.family, wrong, question)
+
+    def _perimeter_of(self, lengths: Sequence[int], forgotten: int) -> tuple[str, tuple[str, ...]]:
+        """The answer, and wrong ones: among them the one that forgets a side."""
+        total = sum(lengths)
+        wrong = (total + 1, total - forgotten, total + 2, total - 1)
+        return self._with_unit(total), tuple(map(self._with_unit, wrong))
 
     def _with_unit(self, value: float | str, power: str = "") -> str:
         return f"{value}\\text{{ {self.unit}}}{power}" if self.unit else str(value)
 
-    def _missing_side(self) -> tuple[int, str, int]:
-        """Which side Pythagoras finds, the sums that lead to its square, and the square."""
+    def _missing_side(self) -> MissingSide:
+        """The side that Pythagoras finds."""
         hole = next(i for i, t in enumerate(self.sides) if length_in(t) is None)
         a, b = sorted(length_in(t) or 0 for i, t in enumerate(self.sides) if i != hole)
         if hole == (self.right + 1) % 3:
             square = a * a + b * b
-            return hole, f"{a}^2 + {b}^2 = {a * a} + {b * b} = {square}", square
+            return MissingSide(
+                hole, (a, b), f"{a}^2 + {b}^2 = {a * a} + {b * b} = {square}", square
+            )
         square = b * b - a * a
-        return hole, f"{b}^2 - {a}^2 = {b * b} - {a * a} = {square}", square
+        return MissingSide(hole, (a, b), f"{b}^2 - {a}^2 = {b * b} - {a * a} = {square}", square)
 
     def _ask_right_perimeter(self, rng: random.Random, language: Language) -> Exchange | None:
         """The perimeter where one side has to be found first; None where that isn't whole."""
-        hole, sums, square = self._missing_side()
-        root = math.isqrt(square)
-        if root * root != square:
+        missing = self._missing_side()
+        root = math.isqrt(missing.square)
+        if root * root != missing.square:
             return None
-        lengths = [length_in(t) or 0 if i != hole else root for i, t in enumerate(self.sides)]
-        first, total = lengths[0] + lengths[1], sum(lengths)
-        steps = f"{lengths[0]} + {lengths[1]} = {first}, {first} + {lengths[2]} = {total}"
-        work = (
-            f"By the Pythagorean theorem, the square of the missing side is {sums}, and its root "
-            f"is {root}. The perimeter is the sum of all sides: {steps}. So it is {total}."
-            if language == "en"
-            else f"由勾股定理，未知边的平方是 {sums}，开方得 {root}。"
-            f"周长是所有边长之和：{steps.replace(', ', '、')}。所以周长是 {total}。"
-        )
+        lengths = [length_in(text) or root for text in self.sides]
+        parts = (missing.found(str(root), language), _added_sides(lengths, language))
+        work = (" " if language == "en" else "").join(parts)
         reasoning = self._reply(("the perimeter", "周长"), work, rng, language)
         question = ask_perimeter(self.figure, rng, language)
-        wrong = tuple(self._with_unit(v) for v in (total + 1, total - root, total + 2, total - 1))
-        answer = self._with_unit(total)
+        answer, wrong = self._perimeter_of(lengths, root)
         return Exchange(question, reasoning, answer, language, self.family, wrong, question)
 
     def _ask_pythagoras(self, rng: random.Random, language: Language) -> Exchange:
@@ -285,8 +287,8 @@ class PolygonScene:
             exchange = self._ask_right_perimeter(rng, language)
             if exchange is not None:
                 return exchange
-        hole, sums, square = self._missing_side()
-        opposite = (self.right + 1) % 3
+        missing = self._missing_side()
+        hole, opposite = missing.side, (self.right + 1) % 3
         mark, name = self.sides[hole], self._side_name(hole)
         en = [
             "Find the missing side.",
@@ -347,22 +349,16 @@ class PolygonScene:
                 f"{name} 的长度是多少？",
             ] * 2
         question = pick(rng, language, en, zh)
-        a, b = sorted(length_in(t) or 0 for i, t in enumerate(self.sides) if i != hole)
-        plain, latex = square_root(square)
-        work = (
-            f"By the Pythagorean theorem, the square of the missing side is {sums}, and "
-            f"its root is {plain}."
-            if language == "en"
-            else f"由勾股定理，未知边的平方是 {sums}，开方得 {plain}。"
-        )
+        plain, latex = square_root(missing.square)
+        work = missing.found(plain, language)
         goal = (
             f"the side {name}" if name else "the missing side",
             f"边 {name}" if name else "未知边",
         )
-        near = math.isqrt(square)
+        near = math.isqrt(missing.square)
         wrong = tuple(
             self._with_unit(v)
-            for v in (near + 1, abs(near - 1), a + b, near + 2)
+            for v in (near + 1, abs(near - 1), sum(missing.known), near + 2)
             if str(v) != latex
         )
         reasoning = self._reply(goal, work, rng, language)

@@ -268,28 +268,23 @@ class ShapesScene:
         if not alone:
             return self._count(self._wanted(rng), rng, language)
         shape = rng.choice(alone)
-        kind, color = KINDS[shape.kind], COLORS[shape.color]
+        kinds = [kind[0 if en else 2] for kind in KINDS]
+        colors = [color[0 if en else 1] for color in COLORS]
         if by_kind:
-            question = pick(
-                rng,
-                language,
-                (f"What color is the {kind[0]}?", f"What is the color of the {kind[0]}?",
-                 f"Which color does the {kind[0]} have?"),
-                (f"{kind[2]}是什么颜色？", f"{kind[2]}的颜色是什么？"),
+            name, answer, answers = kinds[shape.kind], colors[shape.color], colors
+            asked = (
+                (f"What color is the {name}?", f"What is the color of the {name}?",
+                 f"Which color does the {name} have?"),
+                (f"{name}是什么颜色？", f"{name}的颜色是什么？"),
             )  # fmt: skip
-            answer = color[0 if en else 1]
-            others = [c[0 if en else 1] for c in COLORS]
         else:
-            question = pick(
-                rng,
-                language,
-                (f"What shape is {color[0]}?", f"Which shape is {color[0]}?",
-                 f"What is the {color[0]} shape?"),
-                (f"{color[1]}的是什么图形？", f"{color[1]}的图形是什么？"),
+            name, answer, answers = colors[shape.color], kinds[shape.kind], kinds
+            asked = (
+                (f"What shape is {name}?", f"Which shape is {name}?",
+                 f"What is the {name} shape?"),
+                (f"{name}的是什么图形？", f"{name}的图形是什么？"),
             )  # fmt: skip
-            answer = kind[0 if en else 2]
-            others = [k[0 if en else 2] for k in KINDS]
-        name = kind[0 if en else 2] if by_kind else color[0 if en else 1]
+        question = pick(rng, language, *asked)
         lines = [
             f"{i + 1}. {s.named(language)}" + ((" (yes)" if en else "（是）") if s is shape else "")
             for i, s in enumerate(self.shapes)
@@ -298,7 +293,7 @@ class ShapesScene:
         found = shape.named(language)
         work = f"It is the {found}, so {answer}." if en else f"它是{found}，所以是{answer}。"
         again = double_check(rng, language) + work + confirm(rng, language)
-        wrong = tuple(rng.sample([other for other in others if other != answer], 4))
+        wrong = tuple(rng.sample([other for other in answers if other != answer], 4))
         reasoning = "\n\n".join(("\n".join((lead, *lines)), work, again))
         return Exchange(question, reasoning, f"\\text{{{answer}}}", language, self.family, wrong)
 

@@ -24,6 +24,9 @@ Column = tuple[str, bool]
 """A function's name and whether it is its derivative."""
 
 
+_READING: dict[Language, str] = {"en": "Reading the entries:", "zh": "读取表中的值："}
+
+
 def column_name(column: Column) -> str:
     return f"{column[0]}{chr(39) if column[1] else ''}"
 
@@ -188,20 +191,13 @@ class TableScene:
         rule = rule_of(d, language)
         read = [f"{n} = {v}" for n, v in zip(names, numbers, strict=True)]
         en = language == "en"
-        short_zh = work.short.replace(", and ", "，").replace(" and ", "，")
         row = f"Reading the entries for x = {d.x}:" if en else f"读取 x = {d.x} 对应的值："
         lines = [
             self.opening(d, rng, language),
             f"{rule} {'So' if en else '所以'} {d.target()} = {work.formula}{'.' if en else '。'}",
-            row + "\n" + "\n".join(f"- {r}" for r in read),
-            pick(
-                rng, language, ("Plugging these in: ", "Substituting: "), ("代入得：", "代入数值：")
-            )
-            + f"{d.target()} = {work.steps}{'.' if en else '。'}",
-            double_check(rng, language)
-            + joined(read, language)
-            + (f". Then {work.short}." if en else f"，于是 {short_zh}。")
-            + confirm(rng, language),
+            "\n".join([row, *(f"- {r}" for r in read)]),
+            _plugged_in(d.target(), work.steps, rng, language),
+            _read_again(read, work.short, rng, language),
         ]
         plain, latex = work.result
         wrong = tuple(dict.fromkeys(w for w in work.wrong if w not in (plain, latex)))
@@ -241,20 +237,12 @@ class TableScene:
         target = f"{first} {sign} {second}"
         steps = f"({a})({b}) = {result}" if sign == "*" else f"{a} {sign} {signed(b)} = {result}"
         entries = [f"{name} = {value}" for name, value in zip(read, numbers, strict=True)]
-        en = language == "en"
-        start = f"So I need to find {target}." if en else f"我需要求 {target}。"
+        start = f"So I need to find {target}." if language == "en" else f"我需要求 {target}。"
         lines = [
             f"{start} {self.survey(language)}",
-            ("Reading the entries:\n" if en else "读取表中的值：\n")
-            + "\n".join(f"- {entry}" for entry in entries),
-            pick(
-                rng, language, ("Plugging these in: ", "Substituting: "), ("代入得：", "代入数值：")
-            )
-            + f"{target} = {steps}{'.' if en else '。'}",
-            double_check(rng, language)
-            + joined(entries, language)
-            + (f". Then {steps}." if en else f"，于是 {steps}。")
-            + confirm(rng, language),
+            "\n".join([_READING[language], *(f"- {entry}" for entry in entries)]),
+            _plugged_in(target, steps, rng, language),
+            _read_again(entries, steps, rng, language),
         ]
         wrong = {a + b, a - b, b - a, a * b, result + 1, result - 2} - {result}
         return Exchange(
@@ -289,7 +277,7 @@ class TableScene:
         start = f"So I need to find {goal}." if en else f"我需要求 {goal}。"
         lines = [
             f"{start} {self.survey(language)}",
-            ("Reading the entries:\n" if en else "读取表中的值：\n") + "\n".join(read),
+            "\n".join([_READING[language], *read]),
             end,
             double_check(rng, language) + end + confirm(rng, language),
         ]
@@ -351,6 +339,21 @@ class TableScene:
         return Exchange(
             question, f"{self.survey(language)}\n\n" + "\n".join(lines), None, language, self.family
         )
+
+
+def _plugged_in(target: str, steps: str, rng: random.Random, language: Language) -> str:
+    """The arithmetic with what was read."""
+    start = pick(
+        rng, language, ("Plugging these in: ", "Substituting: "), ("代入得：", "代入数值：")
+    )
+    return f"{start}{target} = {steps}{'.' if language == 'en' else '。'}"
+
+
+def _read_again(read: list[str], short: str, rng: random.Random, language: Language) -> str:
+    """The doubt: every entry and the arithmetic once more."""
+    short_zh = short.replace(", and ", "，").replace(" and ", "，")
+    then = f". Then {short}." if language == "en" else f"，于是 {short_zh}。"
+    return double_check(rng, language) + joined(read, language) + then + confirm(rng, language)
 
 
 def make_table(rng: random.Random) -> TableScene:

@@ -127,9 +127,8 @@ class LlamaEngine:
         model = self._loader.load_ahead(spec, on_progress)
         sizes = FileSizes.of(spec)
         if sizes.mmproj <= _SMALL_MMPROJ_BYTES:
-            share = (sizes.model + sizes.draft) / sizes.total
             self._vision_ahead = self._make_vision(model, spec)
-            self._vision_ahead.load(lambda done: on_progress("load", share + done * (1 - share)))
+            self._vision_ahead.load(lambda done: on_progress("load", sizes.share_with_mmproj(done)))
 
     def _make_vision(self, model: Any, spec: LoadSpec) -> Vision:
         return Vision(self._lib, self._mtmd, model, spec, self._log.last_words)
@@ -150,8 +149,7 @@ class LlamaEngine:
         self._vision = vision or self._make_vision(text.handle, spec)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
-        sizes = FileSizes.of(spec)
-        self._text_share = (sizes.model + sizes.draft) / sizes.total
+        self._sizes = sizes = FileSizes.of(spec)
         if spec.draft_path:
             draft, name = self._loader.load_draft(spec, on_progress), Path(spec.draft_path).name
             self._draft_model = DraftModel(self._lib, draft, self._vocab, name)
@@ -238,9 +236,9 @@ class LlamaEngine:
         keep_pictures: bool,
     ) -> _Head:
         """Run the prompt up to its last picture, and keep what that cost."""
-        share, loaded_s, image_s = self._text_share, self._vision.load_s, 0.0
+        loaded_s, image_s = self._vision.load_s, 0.0
         layout = self._pictures.lay_out(
-            head, lambda done: on_progress("load", share + done * (1 - share))
+            head, lambda done: on_progress("load", self._sizes.share_with_mmproj(done))
         )
         n_pictures, image_tokens = len(layout.pictures), list[int]()
         try:
@@ -633,12 +631,8 @@ class LlamaEngine:
         """Run text tokens at the next positions; logits only for the last n_logits of them."""
         batch = self._batch
         assert batch is not None
-        n = len(tokens)
-        if n == n_logits == 1:
-            batch.put(tokens[0], self._n_pos)
-        else:
-            batch.clear()
-            batch.add(tokens, self._n_pos, n_logits=n_logits)
+        batch.clear()
+        n = batch.add(tokens, self._n_pos, n_logits=n_logits)
         self._check_decode(self._lib.llama_decode(self._ctx, batch.raw))
         self._n_tokens += n
         self._n_pos += n

@@ -26,6 +26,10 @@ class FileSizes(NamedTuple):
         model, draft, mmproj = (Path(path).stat().st_size if path else 0 for path in paths)
         return cls(model, draft, mmproj, max(model + draft + mmproj, 1))
 
+    def share_with_mmproj(self, done: float) -> float:
+        """The share of all bytes that is read with this share of the mmproj, which comes last."""
+        return (self.model + self.draft + done * self.mmproj) / self.total
+
 
 class TextModel(NamedTuple):
     """A llama_model, how it was read, and the seconds that took."""

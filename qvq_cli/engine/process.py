@@ -70,7 +70,7 @@ class WorkerEngine:
 
     on_notice: OnNotice | None = None
 
-    def __init__(self, *, verbose: bool, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    def __init__(self, *, verbose: bool, process: subprocess.Popen[bytes] | None = None) -> None:
         self._verbose = verbose
         self._spec: LoadSpec | None = None
         self._start(process or spawn_worker())
@@ -219,7 +219,7 @@ class WorkerEngine:
 
     # process
 
-    def _start(self, process: "subprocess.Popen[bytes]") -> None:
+    def _start(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._is_loading = False  # ahead of `load`, which has yet to read the reply
         self._output = WorkerOutput(self._process, self._tell_stopped)

@@ -108,10 +108,15 @@ class LoadSpec(NamedTuple):
 
     def reads_model_like(self, other: "LoadSpec") -> bool:
         """Whether the text model gets into memory the same way."""
-        return all(
-            getattr(self, name) == getattr(other, name)
-            for name in ("model_path", "n_gpu_layers", "device", "repack")
-        )
+        return self._agrees(other, "model_path", "n_gpu_layers", "device", "repack")
+
+    def reads_mmproj_like(self, other: "LoadSpec") -> bool:
+        """Whether the mmproj gets into memory the same way, beside the same text model."""
+        names = ("mmproj_path", "vision_on_gpu", "n_threads")
+        return self.reads_model_like(other) and self._agrees(other, *names)
+
+    def _agrees(self, other: "LoadSpec", *names: str) -> bool:
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
 class Device(NamedTuple):

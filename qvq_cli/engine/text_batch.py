@@ -23,12 +23,10 @@ class TextBatch:
         self._tokens, self._positions = self.raw.token, self.raw.pos
         self._n_seq_ids, self._seq_ids = self.raw.n_seq_id, self.raw.seq_id
         self._logits = self.raw.logits
-        self._is_single = False
 
     def clear(self) -> None:
         """Make it empty again."""
         self.raw.n_tokens = 0
-        self._is_single = False
 
     def add(self, tokens: Sequence[int], n_pos: int, *, n_logits: int = 0, seq_id: int = 0) -> int:
         """Put tokens at the positions from n_pos on of a sequence.
@@ -45,19 +43,6 @@ class TextBatch:
             self._logits[i] = i >= end - n_logits
         self.raw.n_tokens = end
         return end
-
-    def put(self, token: int, n_pos: int) -> None:
-        """Make it hold one token of sequence 0, with logits.
-
-        What `add` would do, with nothing written that stands there already: this runs between any
-        two tokens, when the weights have just pushed everything else out of the processor's caches.
-        """
-        self._tokens[0] = token
-        self._positions[0] = n_pos
-        if not self._is_single:
-            self.clear()
-            self.add((token,), n_pos, n_logits=1)
-            self._is_single = True
 
     def free(self) -> None:
         """Let go of it."""

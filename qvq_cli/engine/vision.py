@@ -67,10 +67,7 @@ class Vision:
 
     def is_for(self, spec: LoadSpec) -> bool:
         """Whether a model that is loaded like this has the same vision half."""
-        return self._spec.reads_model_like(spec) and all(
-            getattr(self._spec, name) == getattr(spec, name)
-            for name in ("mmproj_path", "vision_on_gpu", "n_threads")
-        )
+        return self._spec.reads_mmproj_like(spec)
 
     def load(self, report: Callable[[float], None]) -> None:
         """Load the mmproj, once; load_s is what it took.

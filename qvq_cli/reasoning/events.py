@@ -4,7 +4,7 @@ Events are facts in the order they happened; how they look is ui's business. The
 or `CutOff` where the run can't go on; both carry the `Record`, from which --json and --save are
 made.
 
-NamedTuples, all of them: twenty dataclasses would cost every start of the program 20 ms.
+NamedTuples, all of them: as dataclasses the twenty-one took 16 ms of every start of the program.
 """
 
 from enum import StrEnum

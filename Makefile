@@ -22,7 +22,7 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@echo "Installing. The first time, llama.cpp is compiled for this machine: about six minutes."
 	$(BIN)/python -m pip install --quiet --editable . --group dev
-	$(BIN)/python -m compileall -q qvq_cli  # else every start would, where Python may not write
+	$(BIN)/python -m compileall -q qvq_cli  # where Python may not write it, every start would
 	@touch $@
 
 setup: $(VENV)/ready  ## make the virtual environment (compiles llama.cpp once)

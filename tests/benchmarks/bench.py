@@ -14,7 +14,6 @@ import argparse
 import compileall
 import json
 import os
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 import psutil
 from measure import peak_memory_bytes, run_s, until_begun
 from peers import Peers, get_peers
-from server import SPECULATIONS, ask_server
+from server import SPECULATIONS, fastest, server_command, server_decode_tps
 from shaped import Pair, get_shaped_2b
 from table import Row, format_table
 
@@ -196,29 +195,23 @@ def second_question(subject: Subject, n: int) -> list[tuple[float, float]]:
     return pairs
 
 
-def server_command(server: Path, subject: Subject, speculation: str) -> list[str]:
-    pair, n_ctx = subject.pair, IMAGE_TOKENS + subject.max_thinking + 2 * MAX_ANSWER
-    files = (str(server), "-m", str(pair.model), "--mmproj", str(pair.mmproj))
-    run = ("-t", str(subject.threads), "-c", str(n_ctx), "-np", "1", "--no-repack", "--no-warmup")
-    limits = ("--image-min-tokens", str(IMAGE_TOKENS), "--image-max-tokens", str(IMAGE_TOKENS))
-    return [*files, *run, *limits, "--fit", "off", "--spec-type", speculation]
-
-
 def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, float]]:
-    """Tokens per second of qvq with its drafts, and of llama-server with its fastest kind."""
+    """Tokens per second of qvq with its drafts, and of llama-server with the faster of its own."""
+    n_ctx = IMAGE_TOKENS + subject.max_thinking + 2 * MAX_ANSWER
+    command = server_command(peers.server, subject.pair, IMAGE_TOKENS, n_ctx, subject.threads)
+    command += ["--no-repack", "--no-warmup"]
+    n_max = subject.max_thinking + MAX_ANSWER
     rates: dict[str, list[float]] = {program: [] for program in ("qvq", *SPECULATIONS)}
     for i in range(n):
         warm(subject.pair)
         for program in list(rates)[:: -1 if i % 2 else 1]:
             if program == "qvq":
-                rates[program].append(solve(subject)[1]["timings"]["decode_tps"])
-                continue
-            command = server_command(peers.server, subject, program)
-            n_max = subject.max_thinking + MAX_ANSWER
-            reply = ask_server(command, PICTURE, QUESTION, n_max)
-            rates[program].append(reply.decode_tps)
+                tps = solve(subject)[1]["timings"]["decode_tps"]
+            else:
+                tps = server_decode_tps(command, program, PICTURE, QUESTION, n_max)
+            rates[program].append(tps)
     ours = rates.pop("qvq")
-    return list(zip(ours, max(rates.values(), key=statistics.median), strict=True))
+    return list(zip(ours, fastest(rates.values()), strict=True))
 
 
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:

@@ -27,7 +27,7 @@ from bench import (
 from gpu_memory import gpu_peak
 from gpu_record import MissingError, Record, Values, needed
 from measure import until_begun
-from server import SPECULATIONS, ask_server
+from server import SPECULATIONS, fastest, server_command, server_decode_tps
 from shaped import Pair
 
 BATCHES = range(1, 9)
@@ -206,23 +206,21 @@ class Rows:
 
     def to_server(self) -> Values:
         """Decoding with drafts out of the text, qvq's and the faster of llama-server's own."""
-        subject, n_image = self.subject, str(self.subject.image_tokens)
-        if not self.tools.server.is_file():
-            raise MissingError(f"there is no {self.tools.server.name}")
-        command = [str(self.tools.server), "-m", str(subject.pair.model)]
-        command += ["--mmproj", str(subject.pair.mmproj), "-ngl", self.tools.peer_layers]
-        command += ["-t", str(subject.threads), "-c", "4096", "-np", "1", "--fit", "off"]
-        command += ["--image-min-tokens", n_image, "--image-max-tokens", n_image]
+        subject, server = self.subject, self.tools.server
+        if not server.is_file():
+            raise MissingError(f"there is no {server.name}")
+        n_image, n_ctx = subject.image_tokens, 4096
+        command = server_command(server, subject.pair, n_image, n_ctx, subject.threads)
+        command += ["-ngl", self.tools.peer_layers]
         n_max = subject.max_thinking + MAX_ANSWER
         ours: list[float] = []
         theirs: dict[str, list[float]] = {kind: [] for kind in SPECULATIONS}
         for _ in range(subject.n_runs):
             ours.append(self.solve(QUESTION)["timings"]["decode_tps"])
             for kind in SPECULATIONS:
-                asked = [*command, "--spec-type", kind]
-                reply = ask_server(asked, subject.picture, QUESTION, n_max)
-                theirs[kind].append(reply.decode_tps)
-        peer, median = max(map(statistics.median, theirs.values())), statistics.median(ours)
+                tps = server_decode_tps(command, kind, subject.picture, QUESTION, n_max)
+                theirs[kind].append(tps)
+        peer, median = statistics.median(fastest(theirs.values())), statistics.median(ours)
         return {
             "shown": f"{median:.4g} tok/s, llama-server {peer:.4g} ({median / peer:.3f}x)",
             "ratio": median / peer,

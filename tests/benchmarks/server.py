@@ -3,40 +3,51 @@
 import base64
 import json
 import socket
+import statistics
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from shaped import Pair
 
 SPECULATIONS = ("ngram-simple", "ngram-mod")
-"""The kinds that llama.cpp's own documents recommend, each with its defaults."""
+"""Two of its kinds, each with its defaults."""
 START_S, ANSWER_S = 120.0, 300.0
 
 
-class Reply(NamedTuple):
-    """What the server said, and its own account of how fast."""
+def server_command(
+    server: Path, pair: Pair, image_tokens: int, n_ctx: int, n_threads: int
+) -> list[str]:
+    """llama-server for one question about a picture of that many tokens, without an address."""
+    limits = ("--image-min-tokens", str(image_tokens), "--image-max-tokens", str(image_tokens))
+    run = ("-t", str(n_threads), "-c", str(n_ctx), "-np", "1", "--fit", "off")
+    return [str(server), "-m", str(pair.model), "--mmproj", str(pair.mmproj), *limits, *run]
 
-    text: str
-    n_tokens: int
-    decode_tps: float
+
+def fastest(rates: Iterable[list[float]]) -> list[float]:
+    """Of the kinds' rates the one with the highest median."""
+    return max(rates, key=statistics.median)
 
 
-def ask_server(command: Sequence[str], picture: Path, question: str, n_max: int) -> Reply:
+def server_decode_tps(
+    command: Sequence[str], speculation: str, picture: Path, question: str, n_max: int
+) -> float:
     """Start a server, ask it once, greedy, and stop it: no reply is left over for the next.
 
-    Args: command: llama-server with its model and settings, without an address.
-    Raises: SystemExit: it doesn't start, or refuses.
+    Returns: tokens per second, by its own account. Raises: SystemExit: it doesn't start, or
+    refuses.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", port],
+        [*command, "--spec-type", speculation, "--host", "127.0.0.1", "--port", port],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -46,9 +57,7 @@ def ask_server(command: Sequence[str], picture: Path, question: str, n_max: int)
     finally:
         process.kill()
         process.wait()
-    message, timings = found["choices"][0]["message"], found["timings"]
-    text = (message.get("reasoning_content") or "") + (message.get("content") or "")
-    return Reply(text, timings["predicted_n"], timings["predicted_per_second"])
+    return float(found["timings"]["predicted_per_second"])
 
 
 def _request(picture: Path, question: str, n_max: int) -> dict[str, Any]:

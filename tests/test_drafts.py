@@ -83,11 +83,12 @@ def play(text: list[int], cost: list[float], look_s: float = 0.0) -> tuple[float
     """Say `text`, a pass of n tokens taking cost[n]. Returns: seconds with and without drafts."""
     drafter = Drafter()
     drafter.index.tokens.append(text[0])
-    spent, at = 0.0, 1
+    spent, at, n_rest = 0.0, 1, 0
     while at < len(text):
         draft: list[int] = []
         n = 0
-        if drafter.rests():
+        n_rest = n_rest - 1 if n_rest else drafter.take_rest()
+        if n_rest:
             spent += cost[1]
         else:
             draft = drafter.propose(len(text) - at - 1)

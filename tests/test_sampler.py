@@ -9,7 +9,7 @@ from conftest import no_progress
 from drafters import EagerDrafter
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.protocol import LoadSpec, PromptPart, Reserve, Sampling
-from qvq_cli.engine.sampler import is_plain_greedy
+from qvq_cli.engine.sampler import GreatestLogit, is_plain_greedy
 
 ROOM = Reserve(100, 900)
 
@@ -40,9 +40,9 @@ def test_the_greatest_logit_is_what_the_sampler_chooses(
     with closing(LlamaEngine()) as plain:
         plain.load(nano_spec, no_progress)
         expected = said(plain, table_prompt, Sampling())
-        assert plain._greatest is None
+        assert not isinstance(plain._sample, GreatestLogit)
     found = said(as_on_gpu, table_prompt, Sampling())
-    assert as_on_gpu._greatest is not None
+    assert isinstance(as_on_gpu._sample, GreatestLogit)
     assert found == expected
     assert not is_forced or as_on_gpu.draft_counts().accepted > 0
     assert len(found) > 100

@@ -254,12 +254,13 @@ class Drafter:
         """The prompt took this long."""
         self._credit_s = dict.fromkeys(self._credit_s, PREFILL_SHARE * seconds)
 
-    def rests(self) -> bool:
-        """Whether nothing is to be put behind the due token, nor told of its pass."""
-        if self._n_rest == 0:
-            return False
-        self._n_rest -= 1
-        return True
+    def take_rest(self) -> int:
+        """How many passes are to come with nothing behind the due token, and nothing told of them.
+
+        Whoever asks takes them: asked again, it is none.
+        """
+        n_rest, self._n_rest = self._n_rest, 0
+        return n_rest
 
     def propose(self, n_max: int) -> list[int]:
         """Tokens that may come next, n_max at most; mostly none."""

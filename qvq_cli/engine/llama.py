@@ -85,7 +85,7 @@ class LlamaEngine:
         self._model: Any = None
         self._ctx: Any = None
         self._sampler: Any = None
-        self._greatest: GreatestLogit | None = None
+        self._sample: Callable[[Any, Any, int], int]
         self._batch: TextBatch | None = None
         self._chains: Chains | None = None
         self._pieces: dict[int, Piece] = {}
@@ -97,13 +97,12 @@ class LlamaEngine:
         # one, and while a pass is being read, the rest of its draft.
         self._history: list[int] = []
         self._pending: int | None = None
-        # The pass that is being read: its draft, the row of logits to choose from next, and if it
-        # is timed, when it began and what it took.
+        # The pass that is being read: its draft and the row of logits to choose from next; and if
+        # a draft was looked for, what that took and what the pass took.
         self._drafter = Drafter()
         self._draft: list[int] = []
         self._row = -1
         self._draft_s = 0.0
-        self._pass_began_s: float | None = None
         self._pass_s: float | None = None
         self._draft_model: DraftModel | None = None
         self._guess_share = 0.0
@@ -173,10 +172,9 @@ class LlamaEngine:
     ) -> Prefilled:
         """See Engine.prefill."""
         self._sampling = sampling
-        self._greatest = None
+        self._sample = self._lib.llama_sampler_sample
         if self._is_on_gpu and is_plain_greedy(sampling):
-            n_vocab = self._lib.llama_vocab_n_tokens(self._vocab)
-            self._greatest = GreatestLogit(self._lib, n_vocab)
+            self._sample = GreatestLogit(self._lib, self._lib.llama_vocab_n_tokens(self._vocab))
         self._seen = []
         head, tail = split_behind_pictures(parts)
         question = self._tokenize_parts(tail)
@@ -426,65 +424,107 @@ class LlamaEngine:
     # decode
 
     def decode(self, n_max: int) -> Generator[Piece]:
-        """See Engine.decode. Never runs ahead: the next token is chosen when it is asked for.
-
-        A pass may have run a draft behind the pending token. As long as the model chooses the
-        draft's tokens, the logits for the next one are there already.
-        """
-        sample = self._greatest or self._lib.llama_sampler_sample
-        sampler, ctx = self._sampler, self._ctx
-        pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
-        for n_left in range(n_max, 0, -1):
-            if self._pending is None:
-                token = sample(sampler, ctx, self._row)
-            else:
-                if not self._run_pass(n_left - 1):
+        """See Engine.decode. Never runs ahead: the next token is chosen when it is asked for."""
+        n_left = n_max
+        while n_left > 0:
+            if n_plain := self._n_plain(n_left):
+                n_left -= n_plain
+                if (yield from self._decode_plain(n_plain)):
                     return
-                token = sample(sampler, ctx, 0)
-                if self._pass_began_s is not None:
-                    self._pass_s = time.perf_counter() - self._pass_began_s
+                continue
+            piece = self._decode_next(n_left)
+            if piece is None:
+                return
+            n_left -= 1
+            yield piece
+            if piece.is_eog:
+                return
+
+    def _n_plain(self, n_left: int) -> int:
+        """How many of the next passes run one token each, with no draft to look for."""
+        if self._pending is None:
+            return 0
+        n_rest = self._drafter.take_rest() if self._drafts else n_left
+        return min(n_rest, n_left, self._n_ctx - self._n_tokens)
+
+    def _decode_plain(self, n_passes: int) -> Generator[Piece, None, bool]:
+        """Say a token a pass. Returns: whether the text has ended.
+
+        A pass leaves the caches of the processor cold, so every object that is touched here costs
+        a tiny model time: this loop alone decides how close to llama.cpp itself it comes.
+        """
+        assert self._pending is not None and self._batch is not None
+        batch, token = self._batch, self._pending
+        batch.clear()
+        batch.add([token], self._n_pos, n_logits=1)
+        run, raw, ctx = self._lib.llama_decode, batch.raw, self._ctx
+        tokens, positions = batch.tokens, batch.positions
+        sample, sampler = self._sample, self._sampler
+        pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
+        for _ in range(n_passes):
+            tokens[0], positions[0] = token, self._n_pos
+            if status := run(ctx, raw):
+                self._check_decode(status)
+            self._n_tokens += 1
+            self._n_pos += 1
+            token = sample(sampler, ctx, 0)
             piece = pieces.get(token) or self._piece(token)
             if piece.is_eog:
-                self._settle()  # also where it was drafted: the end is no part of the text
+                self._pending, self._row = None, 0
                 yield piece
-                return
-            if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
-                self._row += 1
-            else:
-                self._settle()
-                self._pending = token
+                return True
+            self._pending = token
             history.append(token)
             text.append(token)
             yield piece
+        return False
+
+    def _decode_next(self, n_left: int) -> Piece | None:
+        """The next token: chosen from logits that are there, or after a pass with a draft.
+
+        As long as the model chooses the draft's tokens, the logits for the next one are there
+        already. Returns: None when no cell is free for the pass.
+        """
+        if self._pending is None:
+            token = self._sample(self._sampler, self._ctx, self._row)
+        elif self._n_tokens < self._n_ctx:
+            token = self._run_pass(self._pending, n_left - 1)
+        else:
+            return None
+        piece = self._pieces.get(token) or self._piece(token)
+        if piece.is_eog:
+            self._settle()  # also where it was drafted: the end is no part of the text
+            return piece
+        if 0 <= self._row < len(self._draft) and token == self._draft[self._row]:
+            self._row += 1
+        else:
+            self._settle()
+            self._pending = token
+        self._history.append(token)
+        self._drafter.index.tokens.append(token)
+        return piece
 
     def decode_chains(self, chains: Sequence[int], n_rounds: int) -> Generator[Round]:
         """See Engine.decode_chains. Never runs ahead."""
         assert self._chains is not None
         return self._chains.decode(chains, n_rounds)
 
-    def _run_pass(self, n_draft_max: int) -> bool:
-        """Run the pending token with a draft behind it. Returns: False when no cell is free."""
-        assert self._pending is not None
+    def _run_pass(self, pending: int, n_draft_max: int) -> int:
+        """Run the pending token with a draft behind it. Returns: the token that comes next."""
         n_free = self._n_ctx - self._n_tokens
-        if n_free < 1:
-            return False
-        self._settle()
-        self._pass_began_s = None
-        if self._drafts and not self._drafter.rests():
-            began_s = time.perf_counter()
-            self._draft = self._drafter.propose(min(n_draft_max, n_free - 1))
-            self._pass_began_s = time.perf_counter()
-            self._draft_s = self._pass_began_s - began_s
-        self._decode_tokens([self._pending, *self._draft], n_logits=len(self._draft) + 1)
+        began_s = time.perf_counter()
+        self._draft = self._drafter.propose(min(n_draft_max, n_free - 1))
+        drafted_s = time.perf_counter()
+        self._decode_tokens([pending, *self._draft], n_logits=len(self._draft) + 1)
         self._pending = None
         self._row = 0
-        return True
+        token: int = self._sample(self._sampler, self._ctx, 0)
+        self._draft_s = drafted_s - began_s
+        self._pass_s = time.perf_counter() - drafted_s
+        return token
 
     def _settle(self) -> None:
-        """The pass is over: its draft is kept as far as it came true, the rest is forgotten.
-
-        A pass that wasn't timed had none.
-        """
+        """The pass is over: its draft is kept as far as it came true, the rest is forgotten."""
         if self._pass_s is None:
             return
         n_draft, n_accepted = len(self._draft), self._row

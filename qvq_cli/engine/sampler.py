@@ -76,7 +76,10 @@ class GreatestLogit:
     """
 
     def __init__(self, lib: Any, n_vocab: int) -> None:
-        self._logits_of, self._n_vocab = lib.llama_get_logits_ith, n_vocab
+        function = ctypes.cast(lib.llama_get_logits_ith, ctypes.c_void_p).value
+        # Declared anew to get a number: for a pointer, ctypes makes two objects a token.
+        address_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
+        self._address_of, self._n_vocab = address_of(function or 0), n_vocab
         self._rows: dict[int, Any] = {}
         self._numpy: Any = None
         self._importing = threading.Thread(target=self._import, daemon=True)
@@ -84,7 +87,7 @@ class GreatestLogit:
 
     def __call__(self, _sampler: Any, ctx: Any, row: int) -> int:
         """The token with the greatest logit of a row, of equal ones the first."""
-        address = ctypes.addressof(self._logits_of(ctx, row).contents)
+        address = self._address_of(ctx, row)
         logits = self._rows.get(address)
         if logits is None:
             logits = self._rows[address] = self._view(address)

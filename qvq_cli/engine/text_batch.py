@@ -14,13 +14,13 @@ class TextBatch:
         lib: llama_cpp.llama_cpp.
         n_max: tokens that it has room for.
 
-    raw: what llama_decode takes.
+    raw: what llama_decode takes. tokens, positions: arrays of it, to run other tokens the same way.
     """
 
     def __init__(self, lib: Any, n_max: int) -> None:
         self.raw: Any = lib.llama_batch_init(n_max, 0, 1)
         self._lib = lib
-        self._tokens, self._positions = self.raw.token, self.raw.pos
+        self.tokens, self.positions = self.raw.token, self.raw.pos
         self._n_seq_ids, self._seq_ids = self.raw.n_seq_id, self.raw.seq_id
         self._logits = self.raw.logits
 
@@ -36,8 +36,8 @@ class TextBatch:
         start: int = self.raw.n_tokens
         end = start + len(tokens)
         for i, token in enumerate(tokens, start):
-            self._tokens[i] = token
-            self._positions[i] = n_pos + i - start
+            self.tokens[i] = token
+            self.positions[i] = n_pos + i - start
             self._n_seq_ids[i] = 1
             self._seq_ids[i][0] = seq_id
             self._logits[i] = i >= end - n_logits

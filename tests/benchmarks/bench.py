@@ -41,31 +41,35 @@ MIB = 1 << 20
 class Subject(NamedTuple):
     """A model and how to run it, for qvq and its peers alike.
 
-    threads: as many as qvq takes by itself. n_bench_runs: llama-bench's own repetitions within one
-    of ours, for a model whose 300 tokens are over in a moment. max_thinking: noise never ends by
-    itself, nano does.
+    threads: as many as qvq takes by itself. max_thinking: noise never ends by itself, nano does.
     """
 
     pair: Pair
     threads: int
-    n_bench_runs: int
     max_thinking: int
 
 
-NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf"), 1, 5, 1024)
+NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf"), 1, 1024)
 
 
 class Counts(NamedTuple):
-    """Repetitions of each measurement."""
+    """Repetitions of each measurement.
+
+    nano: many, as its 300 tokens are over in half a second, in which a machine that others share is
+    anything between half and twice as fast.
+    """
 
     large: int
     nano: int
+    server: int
+    again: int
+    votes: int
     startup: int
     memory: int
 
 
-FULL = Counts(large=6, nano=24, startup=15, memory=2)
-QUICK = Counts(large=2, nano=4, startup=5, memory=1)
+FULL = Counts(large=10, nano=60, server=12, again=5, votes=12, startup=15, memory=2)
+QUICK = Counts(large=2, nano=4, server=2, again=2, votes=2, startup=5, memory=1)
 
 
 class Repetition(NamedTuple):
@@ -107,16 +111,15 @@ def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
 def bench_decode_tps(peers: Peers, subject: Subject, usage: dict[str, int]) -> float:
     """llama-bench's tokens per second over as many tokens as qvq said, behind as long a prompt.
 
-    Every token makes the next one dearer: on nano, twice the depth is half the speed. All tokens by
-    all the time they took, as qvq counts them; the mean of rates that llama-bench prints is the
-    higher, the more its runs differ.
+    Every token makes the next one dearer: on nano, twice the depth is half the speed. It warms up,
+    then runs them once, as qvq does.
     """
     n_decode = usage["reasoning_tokens"] + usage["answer_tokens"]
     run = ("-p", "0", "-n", str(n_decode), "-d", str(usage["prompt_tokens"]))
-    how = ("-r", str(subject.n_bench_runs), "-t", str(subject.threads), "--repack", "0")
+    how = ("-r", "1", "-t", str(subject.threads), "--repack", "0")
     command = [str(peers.bench), "-m", str(subject.pair.model), *run, *how, "-o", "json"]
     (result,) = json.loads(until_begun(command, bool).stdout)
-    return 1e9 * n_decode * len(result["samples_ns"]) / float(sum(result["samples_ns"]))
+    return float(result["avg_ts"])
 
 
 def has_reasoning(stdout: bytes) -> bool:
@@ -216,13 +219,12 @@ def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, 
 
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
-    large = Subject(
-        get_shaped_2b(peers.source), psutil.cpu_count(logical=False) or 1, 1, MAX_THINKING
-    )
+    n_threads = psutil.cpu_count(logical=False) or 1
+    large = Subject(get_shaped_2b(peers.source), n_threads, MAX_THINKING)
     on_2b, n_prompt_2b = compare(peers, large, counts.large)
     on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
-    drafts_nano = against_server(peers, NANO, counts.nano // 2)
-    again_2b = second_question(large, counts.large)
+    drafts_nano = against_server(peers, NANO, counts.server)
+    again_2b = second_question(large, counts.again)
     memory_2b = measure_memory(peers, large, n_prompt_2b, counts.memory)
     memory_nano = measure_memory(peers, NANO, n_prompt_nano, counts.memory)
 
@@ -284,7 +286,7 @@ def main() -> None:
     rows = [
         *startup_rows(counts.startup),
         *model_rows(peers, counts),
-        *votes_rows(counts.nano // 2, counts.memory),
+        *votes_rows(counts.votes, counts.memory),
     ]
     print(f"llama.cpp of llama-cpp-python {peers.version}; medians\n")
     print(format_table(rows))

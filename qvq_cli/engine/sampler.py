@@ -76,10 +76,10 @@ class GreatestLogit:
     """
 
     def __init__(self, lib: Any, n_vocab: int) -> None:
-        function = ctypes.cast(lib.llama_get_logits_ith, ctypes.c_void_p).value
         # Declared anew to get a number: for a pointer, ctypes makes two objects a token.
-        address_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
-        self._address_of, self._n_vocab = address_of(function or 0), n_vocab
+        declare = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
+        self._address_of = declare(("llama_get_logits_ith", lib._lib))
+        self._n_vocab = n_vocab
         self._rows: dict[int, Any] = {}
         self._numpy: Any = None
         self._importing = threading.Thread(target=self._import, daemon=True)

@@ -83,12 +83,11 @@ def play(text: list[int], cost: list[float], look_s: float = 0.0) -> tuple[float
     """Say `text`, a pass of n tokens taking cost[n]. Returns: seconds with and without drafts."""
     drafter = Drafter()
     drafter.index.tokens.append(text[0])
-    spent, at, n_rest = 0.0, 1, 0
+    spent, at = 0.0, 1
     while at < len(text):
         draft: list[int] = []
         n = 0
-        n_rest = n_rest - 1 if n_rest else drafter.take_rest()
-        if n_rest:
+        if drafter.take_rest(1):
             spent += cost[1]
         else:
             draft = drafter.propose(len(text) - at - 1)
@@ -120,6 +119,12 @@ def test_drafts_never_cost_much(cost: list[float], n_vocab: int, n: int) -> None
     spent, plain, _ = play(noise(n, n_vocab, seed=n), cost)
     n_falls = 1 + n // N_STALE if cost is CLIFF else 0
     assert spent <= plain * (1 + 2 * LOSS_SHARE) + n_falls * max(cost) + 1.0
+
+
+def test_a_rest_taken_in_small_parts_is_as_long() -> None:
+    drafter = ready(Drafter())
+    drafter.passed(0, 0, 1.0, 0.05)
+    assert [drafter.take_rest(8) for _ in range(4)] == [8, 8, 4, 0]
 
 
 @pytest.mark.parametrize("look_s", [1e-4, 0.01, 0.05])

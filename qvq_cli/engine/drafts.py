@@ -254,12 +254,13 @@ class Drafter:
         """The prompt took this long."""
         self._credit_s = dict.fromkeys(self._credit_s, PREFILL_SHARE * seconds)
 
-    def take_rest(self) -> int:
-        """How many passes are to come with nothing behind the due token, and nothing told of them.
+    def take_rest(self, n_max: int) -> int:
+        """Passes to run with nothing behind the due token, and to tell nothing of: n_max at most.
 
-        Whoever asks takes them: asked again, it is none.
+        They count as run; what is over n_max stays for the next to ask.
         """
-        n_rest, self._n_rest = self._n_rest, 0
+        n_rest = min(self._n_rest, n_max)
+        self._n_rest -= n_rest
         return n_rest
 
     def propose(self, n_max: int) -> list[int]:

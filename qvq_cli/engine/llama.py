@@ -444,14 +444,14 @@ class LlamaEngine:
         """How many of the next passes run one token each, with no draft to look for."""
         if self._pending is None:
             return 0
-        n_rest = self._drafter.take_rest() if self._drafts else n_left
-        return min(n_rest, n_left, self._n_ctx - self._n_tokens)
+        n_most = min(n_left, self._n_ctx - self._n_tokens)
+        return self._drafter.take_rest(n_most) if self._drafts else n_most
 
     def _decode_plain(self, n_passes: int) -> Generator[Piece, None, bool]:
         """Say a token a pass. Returns: whether the text has ended.
 
-        A pass leaves the caches of the processor cold, so every object that is touched here costs
-        a tiny model time: this loop alone decides how close to llama.cpp itself it comes.
+        A pass leaves the caches of the processor cold, so every object that is touched between two
+        of them costs a tiny model time.
         """
         assert self._pending is not None and self._batch is not None
         batch, token = self._batch, self._pending

@@ -55,8 +55,10 @@ NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gg
 class Counts(NamedTuple):
     """Repetitions of each measurement.
 
-    nano: many, as its 300 tokens are over in half a second, in which a machine that others share is
-    anything between half and twice as fast.
+    large, nano: decode and first token. server: llama-server. again: the second question.
+
+    nano has many: its 300 tokens are over in half a second, and on a machine that others share
+    such runs differ by half and more.
     """
 
     large: int
@@ -111,8 +113,8 @@ def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
 def bench_decode_tps(peers: Peers, subject: Subject, usage: dict[str, int]) -> float:
     """llama-bench's tokens per second over as many tokens as qvq said, behind as long a prompt.
 
-    Every token makes the next one dearer: on nano, twice the depth is half the speed. It warms up,
-    then runs them once, as qvq does.
+    Every token makes the next one dearer: on nano, twice the depth is half the speed. It runs them
+    once, as qvq does, but behind a warm-up.
     """
     n_decode = usage["reasoning_tokens"] + usage["answer_tokens"]
     run = ("-p", "0", "-n", str(n_decode), "-d", str(usage["prompt_tokens"]))

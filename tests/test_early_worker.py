@@ -1,7 +1,9 @@
 """The engine's process is started before the command line is read, and never left over."""
 
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +73,24 @@ def test_a_system_without_room_for_a_process(
     monkeypatch.setattr(subprocess, "Popen", refuse)
     assert main(["solve", str(TABLE), QUESTION]) == ExitCode.ENGINE_DIED
     assert "llama.cpp's process can't be started" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("", "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0"),
+    ],
+)
+def test_malloc_asks_for_huge_pages_before_the_persons_own_settings(
+    asked: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", asked)
+    worker = spawn.spawn_worker()
+    try:
+        settings = Path(f"/proc/{worker.pid}/environ").read_bytes()
+    finally:
+        spawn.dismiss(worker)
+    # Where one ends, some glibc writes a zero over the colon.
+    assert f"GLIBC_TUNABLES={expected}:".encode() in settings.replace(b"\0", b":")

@@ -1,6 +1,8 @@
 """Free memory and cores, the machine's own and a container's."""
 
 import math
+import os
+import sys
 from pathlib import Path
 
 import psutil
@@ -106,3 +108,13 @@ def test_amx(
         (tmp_path / "cpuinfo").write_text(cpuinfo)
     monkeypatch.setattr(memory, "_PROC", tmp_path)
     assert memory.cpu_has_amx() is expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it names its CPUs in a variable")
+@pytest.mark.parametrize(
+    ("machine", "expected"), [("x86_64", True), ("aarch64", False), ("arm64", False)]
+)
+def test_x86(machine: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("Linux", "host", "6.1", "#1", machine)
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(names))
+    assert memory.cpu_is_x86() is expected

@@ -54,7 +54,7 @@ class BenchOptions:
     n_gpu_layers: str
     device: str | None
     threads: int | None
-    repack: bool
+    repack: bool | None
     force: bool
     verbose: bool
 

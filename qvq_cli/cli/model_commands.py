@@ -189,7 +189,7 @@ def bench(
     n_gpu_layers: solve_opt.GpuLayers = "auto",
     device: solve_opt.Device = None,
     threads: solve_opt.Threads = None,
-    repack: solve_opt.Repack = True,
+    repack: solve_opt.Repack = None,
     force: solve_opt.Force = False,
     json: opt.Json = False,
     verbose: solve_opt.Verbose = False,

@@ -277,8 +277,12 @@ Threads = Annotated[
     ),
 ]
 Repack = Annotated[
-    bool,
-    typer.Option(help="Let llama.cpp rewrite the weights for this CPU.", rich_help_panel=MACHINE),
+    bool | None,
+    typer.Option(
+        help="Let llama.cpp rewrite the weights for this CPU when it loads them. Default: where "
+        "that makes it faster.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Cache = Annotated[
     bool,

@@ -8,8 +8,9 @@ from qvq_cli.cli.settings import SolveOptions, needs_chance, system_prompt
 from qvq_cli.cli.wishes import make_wishes
 from qvq_cli.engine.protocol import CacheSpec, Device, LoadSpec
 from qvq_cli.hub.draft import Draft, place_draft
-from qvq_cli.hub.memory import cpu_has_amx, free_memory, logical_cpus, physical_cores
+from qvq_cli.hub.memory import free_memory, logical_cpus, physical_cores
 from qvq_cli.hub.plan import LEAST_THINKING, sizes_of
+from qvq_cli.hub.repacking import repacks
 from qvq_cli.hub.run_plan import Demand, Machine, RunPlan, Wishes, chosen, draft_words, plan_run
 from qvq_cli.hub.store import ModelChoice
 from qvq_cli.reasoning.policy import Policy
@@ -141,7 +142,7 @@ def load_spec(
     *,
     threads: int | None = None,
     device: str | None = None,
-    repack: bool = True,
+    repack: bool | None = None,
     cache: CacheSpec | None = None,
     drafts: bool = True,
     draft: Draft | None = None,
@@ -153,8 +154,7 @@ def load_spec(
         n_threads=choose_threads(threads, is_tiny=plan.memory.weight_bytes < TINY_MODEL_BYTES),
         n_gpu_layers=plan.offload.n_gpu_layers,
         device=device,
-        # llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).
-        repack=repack and not cpu_has_amx(),
+        repack=repacks(repack, choice.quant),
         vision_on_gpu=plan.offload.vision_on_gpu,
         kv_type=plan.memory.kv_type,
         cache=cache,

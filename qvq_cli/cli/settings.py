@@ -61,7 +61,7 @@ class SolveOptions(NamedTuple):
     kv_type: str
     device: str | None
     threads: int | None
-    repack: bool
+    repack: bool | None
     cache: bool
     drafts: bool
     draft: str | None

@@ -42,7 +42,7 @@ def solve(
     kv_type: opt.KvType = "auto",
     device: opt.Device = None,
     threads: opt.Threads = None,
-    repack: opt.Repack = True,
+    repack: opt.Repack = None,
     cache: opt.Cache = True,
     drafts: opt.Drafts = True,
     draft: opt.Draft = None,

@@ -87,10 +87,10 @@ class LoadSpec(NamedTuple):
     """What to load and where to run it.
 
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
-    None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU; off where that
-    segfaults. vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to
-    compute everything anew. drafts: guess tokens and check several in one pass where that is
-    faster. draft_path: a second model that makes such guesses; draft_on_gpu: all of it on the GPU.
+    None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU. vision_on_gpu:
+    run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to compute everything anew.
+    drafts: guess tokens and check several in one pass where that is faster. draft_path: a second
+    model that makes such guesses; draft_on_gpu: all of it on the GPU.
     """
 
     model_path: str

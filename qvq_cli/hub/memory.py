@@ -1,4 +1,4 @@
-"""What this machine has to give: free memory, cores, and whether its CPU has AMX.
+"""What this machine has to give: free memory, cores, and what kind of CPU it has.
 
 A container's limits count: inside one, the machine's own numbers are a promise nobody keeps.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
 _CPUS = Path("/sys/devices/system/cpu")
+_X86 = ("x86_64", "amd64", "i386", "i686", "x86")
 
 
 def free_memory() -> int:
@@ -56,6 +57,13 @@ def cpu_has_amx() -> bool:
         return False
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return "amx_tile" in flags.split()
+
+
+def cpu_is_x86() -> bool:
+    """Whether this is a CPU of Intel's or AMD's kind. (Importing platform takes 3 ms.)"""
+    if sys.platform == "win32":
+        return os.environ.get("PROCESSOR_ARCHITECTURE", "").lower() in _X86
+    return os.uname().machine in _X86
 
 
 def _distinct_cores(cpus: set[int], topology: Path) -> int:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from qvq_cli.engine.grid import ImageLimits
@@ -21,6 +22,10 @@ DATA = Path(__file__).parent / "data"
 TABLE = DATA / "published-0.png"
 QUESTION = "Given h(x) = f(x) * g(x), find h'(2)."
 NANO = models_dir() / "nano"
+
+# What an example takes says nothing about it on a machine that computes something else besides.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def no_progress(_stage: str, _share: float) -> None:

@@ -322,7 +322,7 @@ _PIECES = st.sampled_from([*SCRAPS.split(), " ", "\n", "\n\n"])
 _TEXTS = st.one_of(st.text(), st.lists(_PIECES, max_size=25).map("".join))
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(_TEXTS, _TEXTS, st.sampled_from(Dialect))
 def test_any_text_has_an_answer_or_none(said: str, reasoning: str, dialect: Dialect) -> None:
     answer = extract_answer(said, reasoning, dialect)

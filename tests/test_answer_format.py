@@ -168,7 +168,7 @@ def test_what_has_no_value(text: str) -> None:
     assert answer_numbers(text) == []
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.one_of(st.text(), st.text(alphabet="0123456789.,-+*/^(){}[]|\\% e=πfracsqrt", max_size=40))
 )

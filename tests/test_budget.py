@@ -1,7 +1,7 @@
 """The thinking budget: what people may type, and when the model is stopped."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qvq_cli.errors import ExitCode, UsageError
@@ -129,7 +129,6 @@ def test_bytes_that_never_end_a_character_are_stopped() -> None:
         st.tuples(st.floats(0.0, 9.0), st.sampled_from("a 。.\n$好"), st.booleans()), max_size=500
     ),
 )
-@settings(deadline=None)
 def test_the_states_go_one_way_and_stay_in_the_reserve(
     limit: ThinkingBudget, tokens: list[tuple[float, str, bool]]
 ) -> None:

@@ -18,9 +18,7 @@ from qvq_cli.engine.cache_store import CacheStore
 ROOM = 1 << 20
 KEY = "ab" * 32
 NOTES = {"model": "nano Q8_0", "image_tokens": [150]}
-fixture_is_fine = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+fixture_is_fine = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def keep(store: CacheStore, key: str, data: bytes) -> bool:

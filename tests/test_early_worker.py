@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,8 +89,12 @@ def test_malloc_asks_for_huge_pages_before_the_persons_own_settings(
 ) -> None:
     monkeypatch.setenv("GLIBC_TUNABLES", asked)
     worker = spawn.spawn_worker()
+    environ = Path(f"/proc/{worker.pid}/environ")
+    patience_until = time.monotonic() + 10.0
     try:
-        settings = Path(f"/proc/{worker.pid}/environ").read_bytes()
+        while not (settings := environ.read_bytes()):  # still turning into another program
+            assert time.monotonic() < patience_until
+            time.sleep(0.01)
     finally:
         spawn.dismiss(worker)
     # Where one ends, some glibc writes a zero over the colon.

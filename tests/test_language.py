@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deltas import cut_up, made_of
@@ -125,7 +125,6 @@ MIXED = made_of(
 
 
 @given(st.sampled_from(Language), cut_up(MIXED))
-@settings(deadline=None)
 def test_the_cuts_change_nothing(language: Language, deltas: list[str]) -> None:
     # The full stop ends a word that a cut text might still be waiting for.
     cut, cut_detector = drifts(language, *deltas, ".")

@@ -164,13 +164,12 @@ SCRAPS = r"""
 _PIECES = st.sampled_from([*SCRAPS.split(), " ", "\n"])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.one_of(st.text(), st.lists(_PIECES, max_size=30).map("".join)))
 def test_any_text_is_shown(text: str) -> None:
     assert isinstance(latex_to_unicode(text), str)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_characters="\\$^_")))
 def test_text_without_latex_is_untouched(text: str) -> None:
     assert latex_to_unicode(text) == text

@@ -169,7 +169,6 @@ def looping(draw: st.DrawFn) -> str:
 
 
 @given(cut_up(looping()))
-@settings(deadline=None)
 def test_any_sentence_said_over_and_over_is_found(deltas: list[str]) -> None:
     loop = first_loop(*deltas)
     assert loop is not None
@@ -178,7 +177,7 @@ def test_any_sentence_said_over_and_over_is_found(deltas: list[str]) -> None:
 
 
 @given(st.integers(1, 2000), st.integers(0, 2**32), st.integers(0, 100))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_period_is_found(period: int, seed: int, offset: int) -> None:
     letters = [chr(0x4E00 + (seed + i * i * 31) % 5000) for i in range(period)]
     unit = "".join(letters)
@@ -188,7 +187,7 @@ def test_any_period_is_found(period: int, seed: int, offset: int) -> None:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 600))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_text_that_says_new_things_never_fires(random: object, count: int) -> None:
     draw = random.choice  # type: ignore[attr-defined]
     nouns = ["circle", "line", "angle", "table", "slope", "area", "radius", "point"]

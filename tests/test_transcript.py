@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deltas import cut_up, made_of
@@ -169,7 +169,6 @@ def test_plain_text_is_all_answer() -> None:
 
 
 @given(st.sampled_from(Dialect), cut_up(TRICKY))
-@settings(deadline=None)
 def test_the_cuts_change_nothing(dialect: Dialect, deltas: list[str]) -> None:
     cut, whole = run(dialect, *deltas), run(dialect, "".join(deltas))
     for name in ("in_answer", "reasoning", "boundary", "answer", "tail"):
@@ -177,7 +176,6 @@ def test_the_cuts_change_nothing(dialect: Dialect, deltas: list[str]) -> None:
 
 
 @given(cut_up(TRICKY))
-@settings(deadline=None)
 def test_nothing_is_lost_at_a_heading(deltas: list[str]) -> None:
     transcript = run(Dialect.HEADING, *deltas)
     head = transcript.reasoning + transcript.boundary
@@ -190,7 +188,6 @@ def test_nothing_is_lost_at_a_heading(deltas: list[str]) -> None:
 
 
 @given(cut_up(TRICKY))
-@settings(deadline=None)
 def test_nothing_is_lost_at_tags(deltas: list[str]) -> None:
     transcript = run(Dialect.THINK_TAGS, *deltas)
     kept = transcript.reasoning + transcript.boundary + transcript.answer
@@ -200,7 +197,6 @@ def test_nothing_is_lost_at_tags(deltas: list[str]) -> None:
 
 
 @given(TRICKY)
-@settings(deadline=None)
 def test_only_what_may_be_a_heading_waits(text: str) -> None:
     transcript = Transcript(Dialect.HEADING)
     for char in text:
@@ -213,7 +209,6 @@ def test_only_what_may_be_a_heading_waits(text: str) -> None:
 
 
 @given(TRICKY)
-@settings(deadline=None)
 def test_only_what_may_be_a_tag_waits(text: str) -> None:
     transcript = Transcript(Dialect.THINK_TAGS)
     transcript.feed("So")
@@ -280,7 +275,6 @@ def test_the_conclusion_fits_what_was_said(
     st.sampled_from(Language),
     cut_up(TRICKY),
 )
-@settings(deadline=None)
 @example(Dialect.HEADING, Language.EN, ["```\n**Final Answer**\n``"])
 @example(Dialect.HEADING, Language.ZH, ["**Final Answer: *"])
 def test_a_conclusion_always_reaches_the_answer(

@@ -256,6 +256,24 @@ def test_a_crash_while_loading_is_tried_again(
     assert notices == ["engine-restarted"]
 
 
+@pytest.mark.parametrize(
+    ("repack", "change"),
+    [
+        (True, "without weight repacking, with the picture on the CPU, which is slower"),
+        (False, "with the picture on the CPU, which is slower"),
+    ],
+)
+def test_people_are_told_what_is_different_now(
+    nano_spec: LoadSpec, repack: bool, change: str
+) -> None:
+    messages: list[str] = []
+    with closing(WorkerEngine(verbose=False)) as engine:
+        engine.on_notice = lambda _reference, message: messages.append(message)
+        spec = nano_spec._replace(repack=repack)
+        engine.load(spec, kill_when(engine, signal.SIGSEGV))
+    assert [message.partition("; trying once more ")[2] for message in messages] == [change]
+
+
 def test_a_crash_while_reading_the_picture_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:

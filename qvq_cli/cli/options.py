@@ -280,7 +280,7 @@ Repack = Annotated[
     bool | None,
     typer.Option(
         help="Let llama.cpp rewrite the weights for this CPU when it loads them. Default: where "
-        "that makes it faster.",
+        "that makes it faster. Never done on CPUs with AMX.",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -262,13 +262,11 @@ class WorkerEngine:
         if spec == self._spec or death.returncode == KILLED:
             raise death.error from death
         if self.on_notice is not None:
-            change = (
-                "with nothing from the cache"
-                if was_reused
-                else "without weight repacking and with the picture on the CPU, which is slower"
+            change = ", ".join(
+                words
+                for setting, words in _LEFT_OUT.items()
+                if getattr(spec, setting) != getattr(self._spec, setting)
             )
-            if spec.draft_path != self._spec.draft_path:
-                change += ", and without the --draft model"
             self.on_notice("engine-restarted", f"{death.error.message}; trying once more {change}")
         self._spec = spec
         self._start(spawn_worker())
@@ -363,6 +361,15 @@ def _explained() -> Iterator[None]:
         yield
     except WorkerDied as death:
         raise death.error from death
+
+
+_LEFT_OUT = {
+    "cache": "with nothing from the cache",
+    "draft_path": "without the --draft model",
+    "repack": "without weight repacking",
+    "vision_on_gpu": "with the picture on the CPU, which is slower",
+}
+"""What a person is told of each setting that a second try leaves out."""
 
 
 def cautious(spec: LoadSpec) -> LoadSpec:

@@ -20,8 +20,5 @@ def repacks(typed: bool | None, quant: str) -> bool:
     llama.cpp built with gcc 12 segfaults in its AMX code (llama.cpp issue 20824).
     Args: quant: what most of the weights are in, such as "Q4_K_M".
     """
-    if cpu_has_amx():
-        return False
-    if typed is not None:
-        return typed
-    return quant in _FASTER_ON_X86 or not cpu_is_x86()
+    is_wanted = quant in _FASTER_ON_X86 or not cpu_is_x86() if typed is None else typed
+    return is_wanted and not cpu_has_amx()

@@ -180,12 +180,14 @@ def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], i
     return runs, prompt_tokens
 
 
-def as_they_come(peers: Peers, subject: Subject, n: int) -> list[tuple[float, float]]:
+def as_they_come(
+    peers: Peers, subject: Subject, prompt_tokens: int, n: int
+) -> list[tuple[float, float]]:
     """Seconds to the first token of qvq and of llama-mtmd-cli when nobody chose what is faster."""
     chosen = {"--no-repack", "--no-warmup", "--fit", "off"}
     ours, theirs = (
         [word for word in command if word not in chosen]
-        for command in (qvq_solve(subject), mtmd_cli(peers, subject, 2 * IMAGE_TOKENS))
+        for command in (qvq_solve(subject), mtmd_cli(peers, subject, prompt_tokens))
     )
     programs = ((ours, has_reasoning), (theirs, has_text))
     pairs = []
@@ -249,7 +251,7 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     on_2b, n_prompt_2b = compare(peers, large, counts.large)
     on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
     # Where the CPU has AMX, llama-mtmd-cli as it comes may crash (llama.cpp issue 20824).
-    defaults_2b = [] if cpu_has_amx() else as_they_come(peers, large, counts.defaults)
+    defaults_2b = [] if cpu_has_amx() else as_they_come(peers, large, n_prompt_2b, counts.defaults)
     drafts_nano = against_server(peers, NANO, counts.server)
     again_2b = second_question(large, counts.again)
     memory_2b = measure_memory(peers, large, n_prompt_2b, counts.memory)

@@ -1,13 +1,13 @@
 """Drafters that draft whether it pays or not, so that tests see drafts on any machine."""
 
-from qvq_cli.engine.drafts import Drafter
+from qvq_cli.engine.drafts import Drafter, Place
 
 
 class RestlessDrafter(Drafter):
     """Looks for a draft before every pass, whatever that costs."""
 
-    def rests(self) -> bool:
-        return False
+    def take_rest(self, n_max: int) -> int:  # noqa: ARG002
+        return 0
 
 
 class EagerDrafter(RestlessDrafter):
@@ -17,5 +17,5 @@ class EagerDrafter(RestlessDrafter):
         at, match = self.index.find()
         if match == 0 or n_max < 1:
             return []
-        self._match = match
+        self._place = Place("text", at, match)
         return self._behind(at, min(n_max, 6))

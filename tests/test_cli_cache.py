@@ -14,6 +14,7 @@ import pytest
 from conftest import NANO, QUESTION, TABLE
 from qvq_cli.cli import caching
 from qvq_cli.cli.app import main
+from qvq_cli.engine.past import N_BEFORE
 from qvq_cli.errors import ConfigError, ExitCode
 from qvq_cli.hub.config import Config, load_config
 from qvq_cli.hub.fingerprint import fingerprint
@@ -112,7 +113,7 @@ def test_runs_at_once_share_it(tmp_path: Path) -> None:
     assert [each["answer"] for each in told] == ["-29"] * 3
     assert len({each["reasoning"] for each in told}) == 1
     kept = [path.suffix for path in (tmp_path / "cache").iterdir()]
-    assert sorted(kept) == [".picture", ".prompt"]
+    assert sorted(kept) == [".picture", ".prompt", ".reasoning"]
 
 
 def test_a_changed_model_finds_nothing(solve: Run, tmp_path: Path) -> None:
@@ -151,20 +152,25 @@ def cache(capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
 
 def test_listing(solve: Run, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cache(capfd)["entries"] == []
-    solve()
+    usage = solve()["usage"]
     listed = cache(capfd)
     kinds = {entry["kind"]: entry for entry in listed["entries"]}
-    assert set(kinds) == {"prompt", "picture"}
-    assert set(kinds["prompt"]) == {
-        *("kind", "model", "image_tokens", "bytes", "last_used", "path")
-    }
-    assert kinds["prompt"]["model"] == "nano Q8_0"
+    assert set(kinds) == {"prompt", "picture", "reasoning"}
+    for entry in kinds.values():
+        assert set(entry) == {
+            *("kind", "model", "image_tokens", "text_tokens", "bytes", "last_used", "path")
+        }
+        assert entry["model"] == "nano Q8_0"
     assert kinds["prompt"]["image_tokens"] == [150]
+    assert kinds["prompt"]["text_tokens"] == kinds["reasoning"]["image_tokens"] == []
+    n_said = usage["reasoning_tokens"] + usage["answer_tokens"]
+    assert kinds["reasoning"]["text_tokens"] == [N_BEFORE + n_said]
     assert listed["bytes"] == sum(path.stat().st_size for path in folder.iterdir())
     assert listed["folder"] == str(folder)
     assert main(["cache"]) == 0
     out, err = capfd.readouterr()
     assert "a prompt with a picture" in out and "150  nano Q8_0" in out
+    assert "the reasoning of a run" in out
     assert f"in {folder}; qvq cache clear" in err
 
 
@@ -172,7 +178,7 @@ def test_clearing(solve: Run, folder: Path, capfd: pytest.CaptureFixture[str]) -
     solve()
     assert main(["cache", "clear"]) == ExitCode.USAGE, "there is nobody to ask"
     assert "qvq cache clear --yes" in capfd.readouterr().err
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 3
     assert main(["cache", "clear", "--yes"]) == 0
     assert "the cache is empty" in capfd.readouterr().out
     assert list(folder.iterdir()) == []

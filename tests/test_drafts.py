@@ -3,58 +3,18 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from qvq_cli.engine.drafts import (
-    BREAK,
     LOOK_SHARE,
     LOSS_SHARE,
-    N_GRAMS,
     N_SINGLE_MIN,
     N_STALE,
-    PRIOR_MAX,
+    N_TRIALS,
+    PRIOR,
     Acceptance,
     Drafter,
-    NgramIndex,
 )
-
-TOKENS = st.lists(st.integers(0, 3), max_size=60)
-
-
-def find_slowly(tokens: list[int]) -> tuple[int, int]:
-    """The latest place of the longest n-gram of N_GRAMS, and how far it agrees backwards."""
-    end = len(tokens)
-    for n in N_GRAMS:
-        for at in range(end - 1, n - 1, -1):
-            if end >= n and tokens[at - n : at] == tokens[end - n :]:
-                while n < PRIOR_MAX and at > n and tokens[at - n - 1] == tokens[end - n - 1]:
-                    n += 1
-                return at, n
-    return 0, 0
-
-
-@given(TOKENS)
-def test_the_index_finds_what_a_search_finds(tokens: list[int]) -> None:
-    index = NgramIndex()
-    for token in tokens:
-        index.tokens.append(token)
-        assert index.find() == find_slowly(index.tokens)
-
-
-@given(st.lists(st.tuples(TOKENS, st.integers(0, 20)), max_size=6))
-def test_a_find_is_true_after_any_truncation(steps: list[tuple[list[int], int]]) -> None:
-    """Which of several places is found may differ then, but what it says of it holds."""
-    index = NgramIndex()
-    for tokens, n_drop in steps:
-        index.tokens += tokens
-        index.find()
-        index.truncate(min(n_drop, len(index.tokens)))
-        at, match = index.find()
-        text = index.tokens
-        if match:
-            assert 0 < at < len(text)
-            assert text[at - match : at] == text[len(text) - match :]
+from qvq_cli.engine.ngrams import BREAK, PastIndex
 
 
 def test_a_picture_ends_a_draft() -> None:
@@ -67,8 +27,9 @@ def test_a_draft_goes_round_where_the_text_ends() -> None:
     drafter = ready(Drafter())
     drafter.index.tokens += [7, 8, 7, 8]
     for n in range(1, 4):  # each size is tried before the next
-        assert drafter.propose(6) == ([7, 8, 7, 8])[:n]
-        drafter.passed(n, n, 1.0)
+        for _ in range(N_TRIALS):
+            assert drafter.propose(6) == ([7, 8, 7, 8])[:n]
+            drafter.passed(n, n, 1.0)
 
 
 def ready(drafter: Drafter) -> Drafter:
@@ -79,9 +40,11 @@ def ready(drafter: Drafter) -> Drafter:
     return drafter
 
 
-def play(text: list[int], cost: list[float], look_s: float = 0.0) -> tuple[float, float, Drafter]:
+def play(
+    text: list[int], cost: list[float], look_s: float = 0.0, past: PastIndex | None = None
+) -> tuple[float, float, Drafter]:
     """Say `text`, a pass of n tokens taking cost[n]. Returns: seconds with and without drafts."""
-    drafter = Drafter()
+    drafter = Drafter(past=past)
     drafter.index.tokens.append(text[0])
     spent, at = 0.0, 1
     while at < len(text):
@@ -144,6 +107,35 @@ def test_repetition_pays_as_far_as_the_machine_allows(
     assert 0 <= drafter.accepted <= drafter.drafted
 
 
+@pytest.mark.parametrize(("cost", "at_least"), [(FREE, 8.0), (CLIFF, 2.0), (LINEAR, 0.98)])
+def test_what_was_said_before_pays_as_far_as_the_machine_allows(
+    cost: list[float], at_least: float
+) -> None:
+    """A text without any repetition, said again."""
+    text = list(range(600))
+    spent, plain, drafter = play(text, cost, past=PastIndex([text]))
+    assert plain / spent >= at_least
+    assert drafter.accepted == drafter.drafted
+
+
+@pytest.mark.parametrize("cost", [FREE, LINEAR, CLIFF])
+@pytest.mark.parametrize("n", [60, 400, 3000])
+def test_a_past_that_misleads_never_costs_much(cost: list[float], n: int) -> None:
+    """Every three tokens of the text stood there, and something else came next."""
+    text = list(range(n))
+    past = PastIndex([[*text[i : i + 3], -2] for i in range(n - 3)])
+    spent, plain, drafter = play(text, cost, past=past)
+    n_falls = 1 + n // N_STALE if cost is CLIFF else 0
+    assert drafter.accepted == 0
+    assert spent <= plain * (1 + 2 * LOSS_SHARE) + n_falls * max(cost) + 1.0
+
+
+def test_a_draft_from_the_past_ends_where_that_did() -> None:
+    drafter = ready(Drafter(past=PastIndex([[1, 2, 3, 4], [5, 6, 7, 8]])))
+    drafter.index.tokens += [9, 1, 2, 3]
+    assert drafter.propose(8) == [4]
+
+
 def test_it_notices_that_the_machine_has_changed() -> None:
     """Batches that were dear when the machine was busy are tried again later."""
     drafter = Drafter()
@@ -169,7 +161,7 @@ def test_it_notices_that_the_machine_has_changed() -> None:
 
 
 def test_acceptance_learns_from_what_came() -> None:
-    acceptance = Acceptance()
+    acceptance = Acceptance(PRIOR)
     before = acceptance.chance(3)
     assert acceptance.chance(1) < before < acceptance.chance(40)
     for _ in range(50):

@@ -15,7 +15,7 @@ import pytest
 from conftest import no_progress
 from drafters import EagerDrafter, RestlessDrafter
 from gguf_samples import text_model
-from qvq_cli.engine.drafts import GUESSED
+from qvq_cli.engine.drafts import GUESSED, Place
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine, cautious, explain_death
 from qvq_cli.engine.protocol import Engine, LoadSpec, PromptPart, Reserve, Sampling, TextPart
@@ -492,7 +492,7 @@ class TrustingDrafter(RestlessDrafter):
     """Runs whatever the second model guesses, however bad its guesses have been."""
 
     def propose(self, n_max: int) -> list[int]:
-        self._match = GUESSED
+        self._place = Place("guess", 0, GUESSED)
         return [] if n_max < 1 else self._guesser.guess(self.index.tokens, min(n_max, 5))  # type: ignore[union-attr]
 
 

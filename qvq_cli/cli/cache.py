@@ -1,4 +1,4 @@
-"""`qvq cache`: what is kept of pictures that were asked about, and `qvq cache clear`."""
+"""`qvq cache`: what is kept of pictures and of what was said of them, and `qvq cache clear`."""
 
 import time
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ def _entries(session: Session, limit: int) -> Sequence[CacheEntry]:
 def _row(entry: CacheEntry) -> tuple[Cell, ...]:
     return (
         Cell(_what(entry)),
-        Cell(str(sum(entry.image_tokens))),
+        Cell(str(sum(entry.image_tokens) + sum(entry.text_tokens))),
         Cell(entry.model),
         Cell(size(entry.n_bytes)),
         Cell(time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used_s)), Tone.DIM),
@@ -100,6 +100,9 @@ def _what(entry: CacheEntry) -> str:
     n_images = len(entry.image_tokens)
     if entry.kind == "picture":
         return "a picture"
+    if entry.kind == "reasoning":
+        n_texts = len(entry.text_tokens)
+        return "the reasoning of a run" if n_texts == 1 else f"the reasoning of {n_texts} runs"
     return "a prompt with a picture" if n_images == 1 else f"a prompt with {n_images} pictures"
 
 
@@ -108,6 +111,7 @@ def _body(entry: CacheEntry) -> dict[str, Any]:
         "kind": entry.kind,
         "model": entry.model,
         "image_tokens": list(entry.image_tokens),
+        "text_tokens": list(entry.text_tokens),
         "bytes": entry.n_bytes,
         "last_used": datetime.fromtimestamp(entry.used_s, UTC).isoformat(timespec="seconds"),
         "path": str(entry.path),

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-Kind = Literal["prompt", "picture"]
+Kind = Literal["prompt", "picture", "reasoning"]
 
 _MAGIC = b"qvqkept1"
 _HEAD = struct.Struct("<8sIQI")
@@ -44,7 +44,7 @@ class Kept(NamedTuple):
 class CacheEntry(NamedTuple):
     """A file of the cache as a listing shows it. used_s: seconds since the epoch.
 
-    model, image_tokens: what its notes say; every writer has them in there.
+    model, image_tokens, text_tokens: what its notes say; every writer has the first two in there.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class CacheEntry(NamedTuple):
     used_s: float
     model: str
     image_tokens: tuple[int, ...]
+    text_tokens: tuple[int, ...] = ()
 
 
 class Cleared(NamedTuple):
@@ -205,10 +206,13 @@ def _entry(path: Path) -> CacheEntry | None:
             if kind is None or magic != _MAGIC or not is_whole:
                 return None
             notes = json.loads(file.read(n_notes))
-        model, image_tokens = notes["model"], notes["image_tokens"]
+        model, counts = notes["model"], (notes["image_tokens"], notes.get("text_tokens", []))
     except (OSError, struct.error, ValueError, LookupError, TypeError, RecursionError):
         return None
-    is_sound = isinstance(model, str) and isinstance(image_tokens, list)
-    if not is_sound or not all(isinstance(n_tokens, int) for n_tokens in image_tokens):
+    if not isinstance(model, str) or not all(map(_is_list_of_int, counts)):
         return None
-    return CacheEntry(path, kind, found.st_size, found.st_mtime, model, tuple(image_tokens))
+    return CacheEntry(path, kind, found.st_size, found.st_mtime, model, *map(tuple, counts))
+
+
+def _is_list_of_int(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(each, int) for each in found)

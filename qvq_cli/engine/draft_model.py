@@ -7,7 +7,7 @@ KV cache follows the text by itself, so whoever asks it needn't tell what was ac
 from collections.abc import Sequence
 from typing import Any
 
-from qvq_cli.engine.drafts import BREAK
+from qvq_cli.engine.ngrams import BREAK
 from qvq_cli.engine.protocol import N_VOCAB_APART
 from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, GgufError

@@ -1,9 +1,10 @@
 """Guesses at the next tokens: what followed the last time, or what a smaller model would say.
 
 QVQ reads values off again and repeats its own phrases. Where the last tokens of the text stood
-before, the tokens behind that place are a draft; a second model (--draft) can make others. The
-engine runs a draft in one batch with the token that is due and keeps those of its tokens that the
-model chooses itself. What the model says stays what it would have said.
+before, in it or in what was said in an earlier run, the tokens behind that place are a draft; a
+second model (--draft) can make others. The engine runs a draft in one batch with the token that is
+due and keeps those of its tokens that the model chooses itself. What the model says stays what it
+would have said.
 
 A longer batch costs more than a short one, on some machines nearly as much as its tokens one by
 one. `Drafter` therefore times passes, learns how often drafts come true, takes the length that
@@ -16,11 +17,11 @@ It reads no clock and knows no model: tokens and seconds come in, drafts come ou
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-N_GRAMS = (3, 2, 1)
-"""Lengths of what is looked up, the longest first."""
+from qvq_cli.engine.ngrams import BREAK, MATCH_MAX, NgramIndex, PastIndex
+
 BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Tokens of a pass with a draft, the due token included; few sizes, so that each is well known."""
 LOSS_SHARE = 0.01
@@ -39,93 +40,50 @@ N_STALE_SINGLE = 64
 """The same for a pass without a draft, which all others are compared with."""
 N_SINGLE_MIN = 3
 """Passes without a draft to time before the first draft."""
+N_TRIALS = 2
+"""Passes of a batch size before it counts as known: for the first one memory is touched anew."""
+AFTER_DRAFT_WEIGHT = 4.0
+"""So many drafts are taken to have been followed by a single pass, before any has been run."""
 AFTER_DRAFT = 0
 """Stands for the batch of a single token behind a draft, where costs are kept by batch size."""
 
 # How often the token behind a match of so many tokens came next, and the weight of that prior.
 # Measured on QVQ's four published transcripts, 5,829 tokens of its own vocabulary.
 PRIOR = ((1, 0.25), (2, 0.46), (3, 0.53), (4, 0.63), (6, 0.69), (10, 0.75), (16, 0.88))
+PAST_PRIOR = ((3, 0.7), (6, 0.9), (16, 0.97))
+"""The same for a match in what was said of the picture before. Measured on nano, which was asked
+again with other seeds and temperatures: 0.77, 0.94 and 0.99 at least."""
 PRIOR_WEIGHT = 8.0
-PRIOR_MAX = 16
 
 GUESSED = 0
 """Stands for a guesser's draft where others are told apart by the length of their match."""
-GUESS_PRIOR = 0.6
+GUESS_PRIOR = ((GUESSED, 0.6),)
 """How often a guesser is thought right before anything is known."""
-BREAK = -1
-"""Stands in the text for something that is no token, such as a picture."""
-
-
-class NgramIndex:
-    """The text so far, and where each of its n-grams stood last.
-
-    tokens: the text, to be added to.
-
-    Entries are never taken out: `truncate` leaves some that point behind the text or at tokens that
-    have changed, so a find is compared with the text itself.
-    """
-
-    def __init__(self) -> None:
-        self.tokens: list[int] = []
-        self._ends: dict[tuple[int, ...], int] = {}
-        self._n_indexed = 0
-
-    def truncate(self, n_drop: int) -> None:
-        """Take the last n_drop tokens away."""
-        del self.tokens[len(self.tokens) - n_drop :]
-        self._n_indexed = min(self._n_indexed, max(0, len(self.tokens) - 1))
-
-    def find(self) -> tuple[int, int]:
-        """Where the text's last tokens stood before.
-
-        Returns: the index of the token that followed there, and how many tokens agree, PRIOR_MAX at
-        most; (0, 0) when the last token is new.
-        """
-        tokens = self.tokens
-        self._index_all_but_last()
-        end = len(tokens)
-        for n in N_GRAMS:
-            if n > end:
-                continue
-            gram = tuple(tokens[end - n :])
-            at = self._ends.get(gram)
-            if at is not None and at < end and tuple(tokens[at - n : at]) == gram:
-                while n < PRIOR_MAX and at > n and tokens[at - n - 1] == tokens[end - n - 1]:
-                    n += 1
-                return at, n
-        return 0, 0
-
-    def _index_all_but_last(self) -> None:
-        """The n-grams that end at the text's end are left out: they would find themselves."""
-        tokens, ends = self.tokens, self._ends
-        for end in range(self._n_indexed + 1, len(tokens)):
-            if tokens[end - 1] != BREAK:
-                for n in N_GRAMS:
-                    ends[tuple(tokens[max(0, end - n) : end])] = end
-        self._n_indexed = max(self._n_indexed, len(tokens) - 1)
 
 
 class Acceptance:
-    """How likely the token behind a match comes next, by the length of the match."""
+    """How likely the token behind a match comes next, by the length of the match.
 
-    def __init__(self) -> None:
-        self._tried = [PRIOR_WEIGHT] * (PRIOR_MAX + 1)
-        prior = dict(PRIOR)
-        share = 0.0
+    Args: prior: what is thought before anything is known, for some lengths.
+    """
+
+    def __init__(self, prior: Sequence[tuple[int, float]]) -> None:
+        self._tried = [PRIOR_WEIGHT] * (MATCH_MAX + 1)
+        known, share = dict(prior), 0.0
         self._came: list[float] = []
-        for length in range(PRIOR_MAX + 1):
-            share = GUESS_PRIOR if length == GUESSED else prior.get(length, share)
+        for length in range(MATCH_MAX + 1):
+            share = known.get(length, share)
             self._came.append(share * PRIOR_WEIGHT)
 
     def chance(self, match: int) -> float:
         """Between 0 and 1, for a match of so many tokens."""
-        match = min(match, PRIOR_MAX)
+        match = min(match, MATCH_MAX)
         return self._came[match] / self._tried[match]
 
     def learn(self, match: int, n_draft: int, n_accepted: int) -> None:
         """A draft behind a match of so many tokens: each accepted token made the match longer."""
         for i in range(min(n_accepted + 1, n_draft)):
-            length = match if match == GUESSED else min(match + i, PRIOR_MAX)
+            length = match if match == GUESSED else min(match + i, MATCH_MAX)
             self._tried[length] += 1
             self._came[length] += i < n_accepted
 
@@ -134,7 +92,8 @@ class PassCosts:
     """Seconds that a pass takes, by the tokens in its batch: medians of the last few.
 
     llama.cpp uses a graph again for a batch of the size before, so a single pass behind a draft
-    takes longer than one behind another single pass. What it takes longer is the draft's cost.
+    takes longer than one behind another single pass. What it takes longer is the draft's cost, as
+    often as drafts are followed by one.
     """
 
     def __init__(self) -> None:
@@ -142,6 +101,7 @@ class PassCosts:
         self._last: dict[int, int] = {}
         self._n = 0
         self._extra = 0.0
+        self._n_drafts = self._n_after = AFTER_DRAFT_WEIGHT
         self._table: list[tuple[int, float, float]] | None = None
         self.single: float | None = None
         """Seconds of a pass without a draft; None while that isn't known, or not any more."""
@@ -153,13 +113,16 @@ class PassCosts:
         if times is None or (n_batch > 1 and self._is_stale(n_batch)):
             times = self._times[n_batch] = deque(maxlen=N_TIMES)
         times.append(seconds)
+        self._n_drafts += n_batch > 1
+        self._n_after += n_batch == AFTER_DRAFT
         self._last[n_batch] = self._n
         if n_batch == 1 and self.single is not None and self._n % N_TIMES:
             return False
         self._table = None
         self.single = self._find_single()
         if self.single is not None and AFTER_DRAFT in self._times:
-            self._extra = max(0.0, self._median(AFTER_DRAFT) - self.single)
+            share = min(1.0, self._n_after / self._n_drafts)
+            self._extra = share * max(0.0, self._median(AFTER_DRAFT) - self.single)
         return True
 
     def _find_single(self) -> float | None:
@@ -169,7 +132,7 @@ class PassCosts:
     def table(self) -> list[tuple[int, float, float]]:
         """For each batch size what a pass is expected to take and what it may take at worst.
 
-        It ends with the first size that hasn't been tried (lately), which is expected to follow the
+        It ends with the first size that isn't known (any more), which is expected to follow the
         ones below it, and at worst takes as long as its tokens would one by one, or as it did
         before. `single` must be known.
         """
@@ -179,14 +142,15 @@ class PassCosts:
             slope = 0.1 * single
             self._table = []
             for size in BATCHES:
-                if size in self._times and not self._is_stale(size):
+                n_known = len(self._times.get(size, ()))
+                if n_known >= N_TRIALS and not self._is_stale(size):
                     base, below = self._median(size), size
                     slope = max(0.0, (base - single) / (size - 1))
                     self._table.append((size, base + self._extra, base + self._extra))
                     continue
                 likely = base + (size - below) * slope
                 worst = base + (size - below) * max(single, slope)
-                if size in self._times:
+                if n_known:
                     worst = max(worst, self._median(size))
                 self._table.append((size, likely + self._extra, worst + self._extra))
                 break
@@ -194,7 +158,7 @@ class PassCosts:
 
     def _median(self, n_batch: int) -> float:
         times = sorted(self._times[n_batch])
-        return times[len(times) // 2]
+        return times[(len(times) - 1) // 2]
 
     def _is_stale(self, n_batch: int) -> bool:
         return self._n - self._last[n_batch] > (N_STALE_SINGLE if n_batch == 1 else N_STALE)
@@ -208,6 +172,15 @@ class Guesser(Protocol):
 
 
 Kind = Literal["draft", "trial"]
+Source = Literal["text", "past", "guess"]
+
+
+class Place(NamedTuple):
+    """Where a draft can be had. at: its first token's index; match: tokens that agree before it."""
+
+    source: Source
+    at: int
+    match: int
 
 
 class Offer(NamedTuple):
@@ -229,24 +202,35 @@ class Drafter:
     Args:
         guesser: makes drafts where the text itself has none that is as good.
         guess_share: what a guessed token costs, as a share of a pass, until that has been measured.
+        past: what was said in earlier runs.
 
     drafted, accepted: tokens, since the prompt.
     """
 
-    def __init__(self, guesser: Guesser | None = None, guess_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        guesser: Guesser | None = None,
+        guess_share: float = 0.0,
+        past: PastIndex | None = None,
+    ) -> None:
         self.index = NgramIndex()
         self.drafted = 0
         self.accepted = 0
         self._guesser = guesser
         self._guess_share = guess_share
-        self._acceptance = Acceptance()
+        self._past = past
+        self._acceptance: dict[Source, Acceptance] = {
+            "text": Acceptance(PRIOR),
+            "past": Acceptance(PAST_PRIOR),
+            "guess": Acceptance(GUESS_PRIOR),
+        }
         self._costs = PassCosts()
         self._credit_s: dict[Kind, float] = {"trial": 0.0, "draft": 0.0}
         self._n_draft_before = 1  # the prompt: its batch makes the next pass slower as a draft does
-        self._offers: dict[int, list[Offer]] = {}
-        # Of the draft that is being run: how its batch was chosen, and the match it stood behind.
+        self._offers: dict[tuple[Source, int], list[Offer]] = {}
+        # Of the draft that is being run: how its batch was chosen, and where it was found.
         self._kind: Kind = "draft"
-        self._match = 0
+        self._place = Place("text", 0, 0)
         self._guess_times: deque[float] = deque(maxlen=N_TIMES)
         self._n_rest = 0
 
@@ -267,17 +251,38 @@ class Drafter:
         """Tokens that may come next, n_max at most; mostly none."""
         if n_max < 1 or self._costs.single is None:
             return []
-        at, match = self.index.find()
-        found = self._best_offer(match, n_max) if match else None
-        guessed = self._best_offer(GUESSED, n_max) if self._guesser is not None else None
-        if guessed is not None and (found is None or guessed.saved_s > found.saved_s):
-            assert self._guesser is not None
-            self._kind, self._match = guessed.kind, GUESSED
-            return self._guesser.guess(self.index.tokens, guessed.length)
-        if found is None:
+        best: tuple[Offer, Place] | None = None
+        for place in self._places():
+            offer = self._best_offer(place, n_max)
+            if offer is not None and (best is None or offer.saved_s > best[0].saved_s):
+                best = offer, place
+        if best is None:
             return []
-        self._kind, self._match = found.kind, match
-        return self._behind(at, found.length)
+        offer, self._place = best
+        self._kind = offer.kind
+        return self._draft(self._place, offer.length)
+
+    def _places(self) -> Iterator[Place]:
+        if self._past is not None:
+            at, match = self._past.find(self.index.tokens)
+            if match:
+                yield Place("past", at, match)
+            if match == MATCH_MAX:
+                return  # nothing is surer, and this costs next to nothing
+        at, match = self.index.find()
+        if match:
+            yield Place("text", at, match)
+        if self._guesser is not None:
+            yield Place("guess", 0, GUESSED)
+
+    def _draft(self, place: Place, n: int) -> list[int]:
+        if place.source == "guess":
+            assert self._guesser is not None
+            return self._guesser.guess(self.index.tokens, n)
+        if place.source == "past":
+            assert self._past is not None
+            return _until_break(self._past.tokens[place.at : place.at + n])
+        return self._behind(place.at, n)
 
     def passed(self, n_draft: int, n_accepted: int, pass_s: float, draft_s: float = 0.0) -> None:
         """A pass with the due token and n_draft more has taken pass_s, making the draft draft_s."""
@@ -301,30 +306,33 @@ class Drafter:
         if n_draft:
             self.drafted += n_draft
             self.accepted += n_accepted
-            self._acceptance.learn(self._match, n_draft, n_accepted)
-            if self._match == GUESSED:
+            source, match = self._place.source, self._place.match
+            self._acceptance[source].learn(match, n_draft, n_accepted)
+            if source == "guess":
                 self._guess_times.append(draft_s / n_draft)
 
-    def _best_offer(self, match: int, n_max: int) -> Offer | None:
+    def _best_offer(self, place: Place, n_max: int) -> Offer | None:
         """The draft that saves the most seconds, among those that may turn out useless."""
-        offers = self._offers.get(match)
+        key = place.source, place.match
+        offers = self._offers.get(key)
         if offers is None:
-            offers = self._offers[match] = self._worthwhile(match)
+            offers = self._offers[key] = self._worthwhile(*key)
         for offer in offers:
             if offer.risk_s <= self._credit_s[offer.kind] and offer.length <= n_max:
                 return offer
         return None
 
-    def _worthwhile(self, match: int) -> list[Offer]:
+    def _worthwhile(self, source: Source, match: int) -> list[Offer]:
         """Drafts that are expected to save time, the best first."""
         single = self._costs.single
         assert single is not None
-        each_s = self._guess_s(single) if match == GUESSED else 0.0
+        acceptance, is_guess = self._acceptance[source], source == "guess"
+        each_s = self._guess_s(single) if is_guess else 0.0
         offers: list[Offer] = []
         expected, chance, length = 1.0, 1.0, 0
         for n_batch, likely, worst in self._costs.table():
             while length < n_batch - 1:
-                chance *= self._acceptance.chance(match if match == GUESSED else match + length)
+                chance *= acceptance.chance(match if is_guess else match + length)
                 expected += chance
                 length += 1
             gain_s = expected * single - length * each_s
@@ -343,4 +351,8 @@ class Drafter:
         draft = tokens[at : at + n]
         while len(draft) < n:
             draft += draft[: n - len(draft)]
-        return draft[: draft.index(BREAK)] if BREAK in draft else draft
+        return _until_break(draft)
+
+
+def _until_break(draft: list[int]) -> list[int]:
+    return draft[: draft.index(BREAK)] if BREAK in draft else draft

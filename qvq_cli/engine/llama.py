@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from qvq_cli.engine.chains import Chains, Machinery
 from qvq_cli.engine.draft_model import DraftModel
-from qvq_cli.engine.drafts import BREAK, Drafter
+from qvq_cli.engine.drafts import Drafter
 from qvq_cli.engine.layout import Pictures, TextStretch, split_behind_pictures
 from qvq_cli.engine.llama_library import (
     Backends,
@@ -26,6 +26,8 @@ from qvq_cli.engine.llama_library import (
     import_llama_cpp,
 )
 from qvq_cli.engine.loading import FileSizes, Loader
+from qvq_cli.engine.ngrams import BREAK
+from qvq_cli.engine.past import N_BEFORE, Past
 from qvq_cli.engine.prefill_cache import PrefillCache, SavedPrompt
 from qvq_cli.engine.protocol import (
     N_BATCH,
@@ -106,6 +108,10 @@ class LlamaEngine:
         self._pass_s: float | None = None
         self._draft_model: DraftModel | None = None
         self._guess_share = 0.0
+        # What earlier runs said of the prompt's pictures, and where in the text what this one says
+        # begins; None while the prompt is being read.
+        self._past: Past | None = None
+        self._n_read: int | None = None
 
     def devices(self) -> tuple[Device, ...]:
         """See Engine.devices."""
@@ -144,6 +150,7 @@ class LlamaEngine:
         self._is_on_gpu = spec.n_gpu_layers != 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
+        self._kept_in = spec.cache
         self._model = text.handle
         self._vision = vision or self._make_vision(text.handle, spec)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
@@ -171,6 +178,9 @@ class LlamaEngine:
         keep_pictures: bool = False,
     ) -> Prefilled:
         """See Engine.prefill."""
+        self.keep_said()
+        self._n_read = None
+        self._past = None if self._kept_in is None else Past(self._kept_in, parts)
         self._sampling = sampling
         self._sample = self._lib.llama_sampler_sample
         if self._is_on_gpu and is_plain_greedy(sampling):
@@ -326,7 +336,10 @@ class LlamaEngine:
         self._batch = TextBatch(self._lib, N_BATCH)
         self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
-        self._drafter = Drafter(self._draft_model, self._guess_share)
+        past = None
+        if self._past is not None and self._drafts and n_chains == 1:
+            past = self._past.index(self._lib.llama_vocab_n_tokens(self._vocab))
+        self._drafter = Drafter(self._draft_model, self._guess_share, past)
         if self._draft_model is not None:
             self._draft_model.start(self._n_ctx, self._n_threads)
         self._draft = []
@@ -390,6 +403,7 @@ class LlamaEngine:
             on_progress("prefill", self._n_tokens / n_prompt)
         self._drafter.index.tokens += tokens
         if is_last:
+            self._n_read = len(self._drafter.index.tokens)
             self._history = tokens[-1:]
             self._pending = None
             self._row = -1
@@ -607,6 +621,12 @@ class LlamaEngine:
         self._n_tokens -= n_remove
         self._pending = self._history[-1]
 
+    def keep_said(self) -> None:
+        """Keep the text behind the prompt as a source of drafts. Safe from any thread."""
+        n_read, tokens = self._n_read, self._drafter.index.tokens
+        if self._past is not None and n_read is not None:
+            self._past.keep(tokens[max(0, n_read - N_BEFORE) :])
+
     def draft_counts(self) -> DraftCounts:
         """See Engine.draft_counts."""
         return DraftCounts(self._drafter.drafted, self._drafter.accepted)
@@ -653,6 +673,7 @@ class LlamaEngine:
     def settle(self, timeout_s: float | None = None) -> None:
         """Wait until what the cache is to keep is on disk. Safe from any thread."""
         if self._model:
+            self.keep_said()
             self._cache.settle(timeout_s)
 
     def _free_context(self) -> None:

@@ -69,7 +69,7 @@ class Sampling(NamedTuple):
 
 
 class CacheSpec(NamedTuple):
-    """Where what pictures cost is kept, and whose it is.
+    """Where what pictures cost is kept, and what was said; and whose it is.
 
     max_bytes: what the folder may take; max_entry_bytes: what one entry may, which is also memory
     for a moment. model_id, mmproj_id: other for other weights. model_name: for people.

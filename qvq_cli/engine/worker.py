@@ -43,6 +43,9 @@ FLUSH_MIN_S, FLUSH_SHARE = 0.005, 0.25
 """The first frames are shorter and grow with the time since decoding began: the reader of a short
 text gets its start at once, and has no more than a fifth of it left to read when it ends."""
 
+KEEP_S = 30.0
+"""Of what is being said, so much can be lost as a source of drafts if this process is killed."""
+
 
 class Worker:
     """One engine and the two streams; `serve` runs until the parent goes.
@@ -159,7 +162,7 @@ class Worker:
         self._n_decoded = 0
         waiting: list[Item] = []
         began = time.monotonic()
-        flush_at = began
+        flush_at, keep_at = began, began + KEEP_S
         for item in items:
             waiting.append(item)
             self._n_decoded += is_counted(item)
@@ -168,6 +171,9 @@ class Worker:
                 self._send(*pack(waiting))
                 waiting = []
                 flush_at = now + min(flush_s, max(FLUSH_MIN_S, (now - began) * FLUSH_SHARE))
+                if now >= keep_at:
+                    self._engine.keep_said()
+                    keep_at = now + KEEP_S
             if self._stop_requested.is_set():
                 return
         if waiting:

@@ -3,7 +3,7 @@
 usage: python tests/benchmarks/drafting.py gain TRANSCRIPTS VOCAB SECONDS...
            TRANSCRIPTS: a folder of QVQ's published cases; VOCAB: llama.cpp's ggml-vocab-qwen2.gguf;
            SECONDS: of a pass with 1, 2, 3, ... tokens. Nothing is timed: it is a calculation
-       python tests/benchmarks/drafting.py nano N_GPU_LAYERS
+       python tests/benchmarks/drafting.py nano N_GPU_LAYERS [N_THREADS]
 Both print one JSON object.
 """
 
@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qvq_cli.engine import llama
-from qvq_cli.engine.drafts import Drafter
+from qvq_cli.engine.drafts import Drafter, Place
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import load_picture
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.llama_library import LlamaLog, import_llama_cpp
+from qvq_cli.engine.ngrams import PastIndex
 from qvq_cli.engine.protocol import LoadSpec, PromptPart, Reserve, Sampling
 from qvq_cli.hub.catalog import catalog_entry, models_dir
 from qvq_cli.reasoning.prompt import build_prompt
@@ -68,6 +69,16 @@ class Decoded:
         return sum(a != b for a, b in zip(self.texts, other.texts, strict=True))
 
 
+class Recalling(Drafter):
+    """As one that finds what was said to the same prompt before. text: that, prompt and all."""
+
+    text: Sequence[int] = ()
+
+    def __init__(self, *arguments: Any) -> None:
+        guesser, guess_share, _ = arguments
+        super().__init__(guesser, guess_share, PastIndex([type(self).text]))
+
+
 class EagerDrafter(Drafter):
     """Drafts behind every match, whether they pay or not: for the most that could differ."""
 
@@ -75,7 +86,7 @@ class EagerDrafter(Drafter):
         at, match = self.index.find()
         if not match or n_max < 1:
             return []
-        self._match = match
+        self._place = Place("text", at, match)
         return self._behind(at, min(n_max, N_FORCED))
 
 
@@ -175,25 +186,33 @@ def decode(
     into.accepted += counts.accepted
 
 
-def nano(n_gpu_layers: int) -> dict[str, Any]:
-    """Nano without drafts, twice, with them, and with drafts behind every match."""
+def nano(n_gpu_layers: int, n_threads: int) -> dict[str, Any]:
+    """Nano without drafts, twice, with them, asked again, and with drafts behind every match."""
     folder, prompts = models_dir() / "nano", nano_prompts()
     spec = LoadSpec(
         str(folder / "nano-q8_0.gguf"),
         str(folder / "mmproj-nano-q8_0.gguf"),
-        n_threads=1,
+        n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
         vision_on_gpu=n_gpu_layers != 0,
     )
     engine = LlamaEngine()
     engine.load(spec, _ignore_progress)
     decode(engine, prompts[0], Sampling(), None, Decoded())  # to warm up
-    plain, drafts, forced, again = (Decoded() for _ in range(4))
-    kinds = ((plain, None), (drafts, Drafter), (forced, EagerDrafter), (again, None))
+    plain, drafts, recalled, forced, again = (Decoded() for _ in range(5))
+    kinds = (
+        (plain, None),
+        (drafts, Drafter),
+        (recalled, Recalling),
+        (forced, EagerDrafter),
+        (again, None),
+    )
     for temperature in TEMPERATURES:
         for seed, prompt in enumerate(prompts):
             for into, drafter in kinds:
                 decode(engine, prompt, Sampling(temperature, seed=seed), drafter, into)
+                if into is plain:
+                    Recalling.text = list(engine._drafter.index.tokens)
     engine.close()
     plain_s = (plain.seconds + again.seconds) / 2
     return {
@@ -208,7 +227,7 @@ def nano(n_gpu_layers: int) -> dict[str, Any]:
                 "accepted": done.accepted,
                 "gain": done.n_tokens / done.seconds / (plain.n_tokens / plain_s),
             }
-            for name, done in (("drafts", drafts), ("forced", forced))
+            for name, done in (("drafts", drafts), ("recalled", recalled), ("forced", forced))
         },
     }
 
@@ -222,7 +241,9 @@ def main() -> None:
         case ["gain", folder, vocab, *seconds] if seconds:
             found = gain(Path(folder), Path(vocab), [float(value) for value in seconds])
         case ["nano", n_gpu_layers]:
-            found = nano(int(n_gpu_layers))
+            found = nano(int(n_gpu_layers), 1)
+        case ["nano", n_gpu_layers, n_threads]:
+            found = nano(int(n_gpu_layers), int(n_threads))
         case _:
             sys.exit(__doc__)
     print(json.dumps(found))

@@ -74,10 +74,15 @@ def test_a_find_in_the_past_is_true(texts: list[list[int]], text: list[int], ste
             assert max(known.values(), default=0) < PAST_N_GRAM
 
 
-def test_of_places_that_agree_the_last_one_counts() -> None:
-    past = PastIndex([[1, 2, 3, 4], [1, 2, 3, 5]])
+def test_of_places_that_agree_the_first_one_in_the_last_text_counts() -> None:
+    past = PastIndex([[1, 2, 3, 4], [1, 2, 3, 5, 1, 2, 3, 6]])
     at, match = past.find([1, 2, 3])
     assert (past.tokens[at], match) == (5, 3)
+
+
+def test_what_is_left_ends_with_the_text() -> None:
+    past = PastIndex([[1, 2, BREAK, 3, 4], [5]])
+    assert [past.n_left(at) for at in range(1, 8)] == [2, 1, 0, 2, 1, 0, 1]
 
 
 def test_a_place_is_followed_past_what_stands_elsewhere_too() -> None:

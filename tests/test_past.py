@@ -53,7 +53,7 @@ class TrustingDrafter(Drafter):
         if not match or n_max < 1:
             return []
         self._place = Place("past", at, match)
-        return self._draft(self._place, min(n_max, 6))
+        return self._draft(self._place, min(n_max, 6, self._past.n_left(at)))
 
 
 @pytest.fixture

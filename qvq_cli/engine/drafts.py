@@ -22,8 +22,11 @@ from typing import Literal, NamedTuple, Protocol
 
 from qvq_cli.engine.ngrams import BREAK, MATCH_MAX, NgramIndex, PastIndex
 
-BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Tokens of a pass with a draft, the due token included; few sizes, so that each is well known."""
+BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+"""Tokens of a pass with a draft, the due token included; few sizes, so that each is well known. On
+a CPU llama.cpp computes attention in another way from 64 on, and rounds otherwise."""
+LEAP = 2
+"""A size that isn't known may be so many times a known one."""
 LOSS_SHARE = 0.01
 """Of decoding time, that each account may lose in all."""
 LOOK_SHARE = 0.0025
@@ -94,9 +97,12 @@ class PassCosts:
     llama.cpp uses a graph again for a batch of the size before, so a single pass behind a draft
     takes longer than one behind another single pass. What it takes longer is the draft's cost, as
     often as drafts are followed by one.
+
+    Args: first_s: what a first pass of a batch size may take besides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_s: float) -> None:
+        self._first_s = first_s
         self._times: dict[int, deque[float]] = {}
         self._last: dict[int, int] = {}
         self._n = 0
@@ -132,9 +138,10 @@ class PassCosts:
     def table(self) -> list[tuple[int, float, float]]:
         """For each batch size what a pass is expected to take and what it may take at worst.
 
-        It ends with the first size that isn't known (any more), which is expected to follow the
-        ones below it, and at worst takes as long as its tokens would one by one, or as it did
-        before. `single` must be known.
+        Tokens above the largest known size are expected to cost half of what those below do: much
+        of that is there once. At worst they take as long as they would one by one and what a first
+        pass may need besides, or as long as before. The table ends where it would leap. `single`
+        must be known.
         """
         if self._table is None:
             single = base = self._median(1)
@@ -145,15 +152,16 @@ class PassCosts:
                 n_known = len(self._times.get(size, ()))
                 if n_known >= N_TRIALS and not self._is_stale(size):
                     base, below = self._median(size), size
-                    slope = max(0.0, (base - single) / (size - 1))
+                    slope = max(0.0, (base - single) / (size - 1)) / 2
                     self._table.append((size, base + self._extra, base + self._extra))
                     continue
+                if size > LEAP * below:
+                    break
                 likely = base + (size - below) * slope
-                worst = base + (size - below) * max(single, slope)
+                worst = base + (size - below) * max(single, slope) + self._first_s
                 if n_known:
                     worst = max(worst, self._median(size))
                 self._table.append((size, likely + self._extra, worst + self._extra))
-                break
         return self._table
 
     def _median(self, n_batch: int) -> float:
@@ -176,11 +184,15 @@ Source = Literal["text", "past", "guess"]
 
 
 class Place(NamedTuple):
-    """Where a draft can be had. at: its first token's index; match: tokens that agree before it."""
+    """Where a draft of up to n_left tokens can be had.
+
+    at: the index of its first token. match: how many tokens agree before it.
+    """
 
     source: Source
     at: int
     match: int
+    n_left: int = BATCHES[-1]
 
 
 class Offer(NamedTuple):
@@ -203,6 +215,7 @@ class Drafter:
         guesser: makes drafts where the text itself has none that is as good.
         guess_share: what a guessed token costs, as a share of a pass, until that has been measured.
         past: what was said in earlier runs.
+        first_s: seconds that a first pass of a batch size may take besides.
 
     drafted, accepted: tokens, since the prompt.
     """
@@ -212,6 +225,7 @@ class Drafter:
         guesser: Guesser | None = None,
         guess_share: float = 0.0,
         past: PastIndex | None = None,
+        first_s: float = 0.0,
     ) -> None:
         self.index = NgramIndex()
         self.drafted = 0
@@ -224,9 +238,10 @@ class Drafter:
             "past": Acceptance(PAST_PRIOR),
             "guess": Acceptance(GUESS_PRIOR),
         }
-        self._costs = PassCosts()
+        self._costs = PassCosts(first_s)
         self._credit_s: dict[Kind, float] = {"trial": 0.0, "draft": 0.0}
-        self._n_draft_before = 1  # the prompt: its batch makes the next pass slower as a draft does
+        # Of the pass before; None behind the prompt, where a pass takes longer than any other.
+        self._n_draft_before: int | None = None
         self._offers: dict[tuple[Source, int], list[Offer]] = {}
         # Of the draft that is being run: how its batch was chosen, and where it was found.
         self._kind: Kind = "draft"
@@ -253,7 +268,7 @@ class Drafter:
             return []
         best: tuple[Offer, Place] | None = None
         for place in self._places():
-            offer = self._best_offer(place, n_max)
+            offer = self._best_offer(place, min(n_max, place.n_left))
             if offer is not None and (best is None or offer.saved_s > best[0].saved_s):
                 best = offer, place
         if best is None:
@@ -265,9 +280,10 @@ class Drafter:
     def _places(self) -> Iterator[Place]:
         if self._past is not None:
             at, match = self._past.find(self.index.tokens)
+            n_left = self._past.n_left(at)
             if match:
-                yield Place("past", at, match)
-            if match == MATCH_MAX:
+                yield Place("past", at, match, n_left)
+            if match == MATCH_MAX <= n_left:
                 return  # nothing is surer, and this costs next to nothing
         at, match = self.index.find()
         if match:
@@ -281,13 +297,12 @@ class Drafter:
             return self._guesser.guess(self.index.tokens, n)
         if place.source == "past":
             assert self._past is not None
-            return _until_break(self._past.tokens[place.at : place.at + n])
+            return self._past.tokens[place.at : place.at + n]
         return self._behind(place.at, n)
 
     def passed(self, n_draft: int, n_accepted: int, pass_s: float, draft_s: float = 0.0) -> None:
         """A pass with the due token and n_draft more has taken pass_s, making the draft draft_s."""
-        is_after_draft = self._n_draft_before > 0
-        self._n_draft_before = n_draft
+        before, self._n_draft_before = self._n_draft_before, n_draft
         single = self._costs.single
         decoded_s = pass_s
         if n_draft == 0 and single is not None:
@@ -295,7 +310,9 @@ class Drafter:
             decoded_s += self._n_rest * single
         for kind in self._credit_s:
             self._credit_s[kind] += LOSS_SHARE * decoded_s
-        if n_draft == 0 and not is_after_draft:
+        if n_draft == 0 and before is None:
+            return
+        if n_draft == 0 and before == 0:
             if self._costs.learn(1, pass_s):
                 self._offers.clear()
             return
@@ -351,8 +368,4 @@ class Drafter:
         draft = tokens[at : at + n]
         while len(draft) < n:
             draft += draft[: n - len(draft)]
-        return _until_break(draft)
-
-
-def _until_break(draft: list[int]) -> list[int]:
-    return draft[: draft.index(BREAK)] if BREAK in draft else draft
+        return draft[: draft.index(BREAK)] if BREAK in draft else draft

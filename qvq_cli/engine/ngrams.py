@@ -3,6 +3,7 @@
 What followed there is a guess at what comes next. How good a guess is, drafts.py knows.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 BREAK = -1
@@ -63,7 +64,9 @@ class NgramIndex:
 
 
 class PastIndex:
-    """Texts of earlier runs, and where each n-gram stood in them last.
+    """Texts of earlier runs, and where each n-gram stood first in the last of them that has it.
+
+    Who says such a text again does so from its beginning, and there may be loops in it.
 
     Args: texts: the most promising last.
 
@@ -77,8 +80,11 @@ class PastIndex:
             first_end = len(self.tokens) + 1 + PAST_N_GRAM
             self.tokens += (BREAK, *text)
             # Without its last token: behind the n-gram at the end nothing comes.
-            grams = zip(*(text[i:-1] for i in range(PAST_N_GRAM)), strict=False)
-            self._ends.update(zip(grams, range(first_end, len(self.tokens)), strict=False))
+            grams = list(zip(*(text[i:-1] for i in range(PAST_N_GRAM)), strict=False))
+            last_end = first_end + len(grams) - 1
+            self._ends.update(zip(reversed(grams), range(last_end, 0, -1), strict=False))
+        self._breaks = [i for i, token in enumerate(self.tokens) if token == BREAK]
+        self._breaks.append(len(self.tokens))
         # The place that was found last, and how long the text was then.
         self._at = self._n_text = 0
 
@@ -99,6 +105,10 @@ class PastIndex:
                 at, match = last_at, n
         self._at, self._n_text = (at, len(text)) if match >= PAST_N_GRAM else (0, 0)
         return (at, match) if self._at else (0, 0)
+
+    def n_left(self, at: int) -> int:
+        """How many tokens stand from index `at` on, up to the next BREAK."""
+        return self._breaks[bisect_left(self._breaks, at)] - at
 
     def _n_agreeing(self, text: list[int], at: int) -> int:
         if not 0 < at < len(self.tokens) or self.tokens[at] == BREAK:

@@ -170,11 +170,12 @@ def _own_drafts(tools: Tools) -> Values:
     n_layers = "-1" if tools.n_gpu_layers == "auto" else tools.n_gpu_layers
     command = [sys.executable, str(HERE / "drafting.py"), "nano", n_layers]
     found: Values = json.loads(run(command, tools.longest_s).stdout)
-    drafts, forced = found["drafts"], found["forced"]
+    drafts, recalled, forced = (found[kind] for kind in ("drafts", "recalled", "forced"))
     return {
-        "shown": f"{drafts['gain']:.2f}x; other text in {drafts['differ']} of {found['runs']} "
-        f"runs, with drafts behind every match in {forced['differ']} ({forced['drafted']:,} tokens "
-        f"drafted, {forced['accepted']:,} right), without drafts again in {found['plain_differ']}",
+        "shown": f"{drafts['gain']:.2f}x, asked again {recalled['gain']:.2f}x; other text in "
+        f"{drafts['differ']} and {recalled['differ']} of {found['runs']} runs, with drafts behind "
+        f"every match in {forced['differ']} ({forced['drafted']:,} tokens drafted, "
+        f"{forced['accepted']:,} right), without drafts again in {found['plain_differ']}",
         **found,
     }
 

@@ -110,6 +110,7 @@ class Rows:
         found.votes = self._row(f"{N_VOTES} votes, to one chain", self.votes)
         self._row("GPU memory, to qvq plan", self.memory)
         found.second = self._row("second question, to first", self.second_question)
+        self._row("the same question again, to first", self.same_question)
         self._row("picture, to llama-mtmd-cli", self.picture)
         self._row(f"GPU memory with {N_VOTES} votes, to qvq plan", self.votes_memory)
 
@@ -309,6 +310,22 @@ class Rows:
             "gpu_bytes": peak,
             "planned_bytes": planned,
             "plan": plan,
+        }
+
+    def same_question(self) -> Values:
+        """The whole run again, with drafts out of what was said the first time."""
+        with TemporaryDirectory() as folder:
+            runs = [self.solve(QUESTION, cache=folder) for _ in range(2)]
+        first, again = (run["timings"]["decode_tps"] for run in runs)
+        is_same = all(runs[0][key] == runs[1][key] for key in ("reasoning", "answer_text"))
+        whole_s = [run["timings"]["total_s"] for run in runs]
+        return {
+            "shown": f"decode {again:,.4g} of {first:,.4g} tok/s ({again / first:.2f}x), whole run "
+            f"{whole_s[1]:.2f} of {whole_s[0]:.2f} s, {'the same' if is_same else 'another'} text",
+            "ratio": again / first,
+            "run_s": whole_s,
+            "usage": [run["usage"] for run in runs],
+            "is_same": is_same,
         }
 
     def second_question(self) -> Values:

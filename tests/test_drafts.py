@@ -10,6 +10,8 @@ from qvq_cli.engine.drafts import (
     N_SINGLE_MIN,
     N_STALE,
     N_TRIALS,
+    ON_CPU,
+    ON_GPU,
     PRIOR,
     Acceptance,
     Drafter,
@@ -140,7 +142,8 @@ def test_a_first_pass_that_takes_long_is_tried_when_it_can_be_afforded() -> None
     """As on a GPU, which loads its kernels then: here as long as fifty tokens."""
     text = list(range(8000))
     for first_s, at_least, at_most in ((0.0, 24, 40), (50.0, 4000, 6000)):
-        drafter = Drafter(past=PastIndex([text]), first_s=first_s)
+        caution = ON_CPU._replace(first_s=first_s)
+        drafter = Drafter(past=PastIndex([text]), caution=caution)
         drafter.index.tokens += text[:20]
         at = 20
         while not (draft := drafter.propose(40)):
@@ -149,6 +152,17 @@ def test_a_first_pass_that_takes_long_is_tried_when_it_can_be_afforded() -> None
             at += 1
         assert draft == text[at : at + len(draft)]
         assert at_least <= at <= at_most
+
+
+def test_on_a_gpu_a_long_draft_is_tried_at_once() -> None:
+    """For a large model, where CUDA's first pass counts for little."""
+    text = list(range(100))
+    drafter = Drafter(past=PastIndex([text]), caution=ON_GPU)
+    drafter.index.tokens += text[:20]
+    drafter.prefilled(1.0)
+    for _ in range(4):
+        drafter.passed(0, 0, 0.023)
+    assert drafter.propose(40) == text[20:27]
 
 
 def test_a_draft_from_the_past_ends_where_that_did() -> None:

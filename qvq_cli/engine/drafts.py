@@ -25,8 +25,6 @@ from qvq_cli.engine.ngrams import BREAK, MATCH_MAX, NgramIndex, PastIndex
 BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 """Tokens of a pass with a draft, the due token included; few sizes, so that each is well known. On
 a CPU llama.cpp computes attention in another way from 64 on, and rounds otherwise."""
-LEAP = 2
-"""A size that isn't known may be so many times a known one."""
 LOSS_SHARE = 0.01
 """Of decoding time, that each account may lose in all."""
 LOOK_SHARE = 0.0025
@@ -91,6 +89,24 @@ class Acceptance:
             self._came[length] += i < n_accepted
 
 
+class Caution(NamedTuple):
+    """What a batch size may turn out to be, until it is known.
+
+    first_s: what its first pass takes besides. token_share: what each token takes, of a pass with
+    one. leap: it may be so many times as large as one that is known.
+    """
+
+    first_s: float
+    token_share: float
+    leap: int
+
+
+ON_CPU = Caution(0.0, 1.0, 2)
+ON_GPU = Caution(0.005, 0.5, 8)
+"""On an H200 first passes took 3.4 ms longer for nano and 6 ms for the shaped 7B, as CUDA loads its
+kernels then; each further token of up to eight took 0.05 to 0.25 of a pass."""
+
+
 class PassCosts:
     """Seconds that a pass takes, by the tokens in its batch: medians of the last few.
 
@@ -98,11 +114,10 @@ class PassCosts:
     takes longer than one behind another single pass. What it takes longer is the draft's cost, as
     often as drafts are followed by one.
 
-    Args: first_s: what a first pass of a batch size may take besides.
     """
 
-    def __init__(self, first_s: float) -> None:
-        self._first_s = first_s
+    def __init__(self, caution: Caution) -> None:
+        self._caution = caution
         self._times: dict[int, deque[float]] = {}
         self._last: dict[int, int] = {}
         self._n = 0
@@ -139,9 +154,8 @@ class PassCosts:
         """For each batch size what a pass is expected to take and what it may take at worst.
 
         Tokens above the largest known size are expected to cost half of what those below do: much
-        of that is there once. At worst they take as long as they would one by one and what a first
-        pass may need besides, or as long as before. The table ends where it would leap. `single`
-        must be known.
+        of that is there once. At worst they take as long as caution says, or as long as before.
+        `single` must be known.
         """
         if self._table is None:
             single = base = self._median(1)
@@ -155,10 +169,11 @@ class PassCosts:
                     slope = max(0.0, (base - single) / (size - 1)) / 2
                     self._table.append((size, base + self._extra, base + self._extra))
                     continue
-                if size > LEAP * below:
+                if size > self._caution.leap * below:
                     break
                 likely = base + (size - below) * slope
-                worst = base + (size - below) * max(single, slope) + self._first_s
+                token_s = max(slope, self._caution.token_share * single)
+                worst = base + (size - below) * token_s + self._caution.first_s
                 if n_known:
                     worst = max(worst, self._median(size))
                 self._table.append((size, likely + self._extra, worst + self._extra))
@@ -215,7 +230,7 @@ class Drafter:
         guesser: makes drafts where the text itself has none that is as good.
         guess_share: what a guessed token costs, as a share of a pass, until that has been measured.
         past: what was said in earlier runs.
-        first_s: seconds that a first pass of a batch size may take besides.
+        caution: how to try batch sizes.
 
     drafted, accepted: tokens, since the prompt.
     """
@@ -225,7 +240,7 @@ class Drafter:
         guesser: Guesser | None = None,
         guess_share: float = 0.0,
         past: PastIndex | None = None,
-        first_s: float = 0.0,
+        caution: Caution = ON_CPU,
     ) -> None:
         self.index = NgramIndex()
         self.drafted = 0
@@ -238,7 +253,7 @@ class Drafter:
             "past": Acceptance(PAST_PRIOR),
             "guess": Acceptance(GUESS_PRIOR),
         }
-        self._costs = PassCosts(first_s)
+        self._costs = PassCosts(caution)
         self._credit_s: dict[Kind, float] = {"trial": 0.0, "draft": 0.0}
         # Of the pass before; None behind the prompt, where a pass takes longer than any other.
         self._n_draft_before: int | None = None

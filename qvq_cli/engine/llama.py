@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from qvq_cli.engine.chains import Chains, Machinery
 from qvq_cli.engine.draft_model import DraftModel
-from qvq_cli.engine.drafts import Drafter
+from qvq_cli.engine.drafts import ON_CPU, ON_GPU, Drafter
 from qvq_cli.engine.layout import Pictures, TextStretch, split_behind_pictures
 from qvq_cli.engine.llama_library import (
     Backends,
@@ -52,9 +52,6 @@ from qvq_cli.engine.vision import PictureFrame, Vision
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
 
 _SMALL_MMPROJ_BYTES = 64 << 20
-_GPU_FIRST_S = 0.005
-"""What the first pass of a batch size takes besides, as CUDA loads its kernels: 3.4 ms for nano and
-6 ms for the shaped 7B on an H200."""
 
 
 class _Head(NamedTuple):
@@ -151,6 +148,7 @@ class LlamaEngine:
         started = time.perf_counter()
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
+        self._is_all_on_gpu = spec.n_gpu_layers < 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
         self._kept_in = spec.cache
@@ -342,8 +340,8 @@ class LlamaEngine:
         past = None
         if self._past is not None and self._drafts and n_chains == 1:
             past = self._past.index(self._lib.llama_vocab_n_tokens(self._vocab))
-        first_s = _GPU_FIRST_S if self._is_on_gpu else 0.0
-        self._drafter = Drafter(self._draft_model, self._guess_share, past, first_s)
+        caution = ON_GPU if self._is_all_on_gpu else ON_CPU
+        self._drafter = Drafter(self._draft_model, self._guess_share, past, caution)
         if self._draft_model is not None:
             self._draft_model.start(self._n_ctx, self._n_threads)
         self._draft = []

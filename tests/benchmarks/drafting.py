@@ -75,8 +75,8 @@ class Recalling(Drafter):
     text: Sequence[int] = ()
 
     def __init__(self, *arguments: Any) -> None:
-        guesser, guess_share, _, first_s = arguments
-        super().__init__(guesser, guess_share, PastIndex([type(self).text]), first_s)
+        guesser, guess_share, _, caution = arguments
+        super().__init__(guesser, guess_share, PastIndex([type(self).text]), caution)
 
 
 class EagerDrafter(Drafter):

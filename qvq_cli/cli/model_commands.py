@@ -144,12 +144,13 @@ def plan(
 
 
 def cache(ctx: typer.Context, json: opt.Json = False) -> None:
-    """List what is kept of pictures that were asked about, or clear it.
+    """List what is kept of pictures and of what was said of them, or clear it.
 
     After a picture is read, what that cost is kept on disk (QVQ_CACHE), so that the next question
     about it begins at once: the model's state behind the picture, and the picture's embeddings for
-    other system prompts. The least recently used go first; QVQ_CACHE_BYTES or cache-bytes in the
-    config file is the limit, 0 keeps nothing, and [cyan]qvq solve --no-cache[/] leaves it alone.
+    other system prompts. What was said of it is kept, too: asked again, it is checked several
+    tokens at once. The least recently used go first; QVQ_CACHE_BYTES or cache-bytes in the config
+    file is the limit, 0 keeps nothing, and [cyan]qvq solve --no-cache[/] leaves it alone.
     """
     if ctx.invoked_subcommand is None:
         from qvq_cli.cli.cache import run

@@ -287,14 +287,15 @@ Repack = Annotated[
 Cache = Annotated[
     bool,
     typer.Option(
-        help="Keep on disk what the pictures cost, for the next question about them.",
+        help="Keep on disk what the pictures cost and what was said, for the next question.",
         rich_help_panel=MACHINE,
     ),
 ]
 Drafts = Annotated[
     bool,
     typer.Option(
-        help="Guess tokens from the text so far and check several at once where that is faster.",
+        help="Guess tokens from the text so far, and from what was said of the picture before, and "
+        "check several at once where that is faster.",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -93,16 +93,16 @@ class PastIndex:
 
         Where it goes on as it did from the place found last, that place is followed, though what it
         says may stand elsewhere too.
-        Returns: as NgramIndex.find does; a place counts where PAST_N_GRAM tokens agree or more, and
+        Returns: as NgramIndex.find does; a place counts where PAST_N_GRAM tokens or more agree and
         something comes behind them.
         """
         at = self._at + len(text) - self._n_text if self._at else 0
         match = self._n_agreeing(text, at)
         if match < MATCH_MAX:
-            last_at = self._ends.get(tuple(text[-PAST_N_GRAM:]), 0)
-            n = self._n_agreeing(text, last_at)
+            first_at = self._ends.get(tuple(text[-PAST_N_GRAM:]), 0)
+            n = self._n_agreeing(text, first_at)
             if n > match:
-                at, match = last_at, n
+                at, match = first_at, n
         self._at, self._n_text = (at, len(text)) if match >= PAST_N_GRAM else (0, 0)
         return (at, match) if self._at else (0, 0)
 

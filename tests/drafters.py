@@ -10,6 +10,19 @@ class RestlessDrafter(Drafter):
         return 0
 
 
+class RecallingDrafter(RestlessDrafter):
+    """Drafts wherever an earlier run has been before."""
+
+    def propose(self, n_max: int) -> list[int]:
+        if self._past is None or n_max < 1:
+            return []
+        at, match = self._past.find(self.index.tokens)
+        if match == 0:
+            return []
+        self._place = Place("past", at, match)
+        return self._draft(self._place, min(n_max, 6, self._past.n_left(at)))
+
+
 class EagerDrafter(RestlessDrafter):
     """Drafts wherever the text has been before."""
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from conftest import DATA, QUESTION, TABLE, no_progress
+from drafters import RecallingDrafter
 from qvq_cli.engine import past
 from qvq_cli.engine.cache_store import CacheStore
-from qvq_cli.engine.drafts import Drafter, Place
 from qvq_cli.engine.grid import ImageLimits
 from qvq_cli.engine.images import load_picture
 from qvq_cli.engine.llama import LlamaEngine
@@ -42,20 +42,6 @@ WARM = Sampling(temperature=0.9, seed=7)
 TEXT = tuple(range(100, 130))
 
 
-class TrustingDrafter(Drafter):
-    """Drafts from the past wherever it can, whether that pays or not."""
-
-    def take_rest(self, n_max: int) -> int:  # noqa: ARG002
-        return 0
-
-    def propose(self, n_max: int) -> list[int]:
-        at, match = (0, 0) if self._past is None else self._past.find(self.index.tokens)
-        if not match or n_max < 1:
-            return []
-        self._place = Place("past", at, match)
-        return self._draft(self._place, min(n_max, 6, self._past.n_left(at)))
-
-
 @pytest.fixture
 def cache(tmp_path: Path) -> CacheSpec:
     return CacheSpec(str(tmp_path / "kept"), 1 << 30, 1 << 30, "model", "mmproj", "nano Q8_0")
@@ -63,7 +49,7 @@ def cache(tmp_path: Path) -> CacheSpec:
 
 @pytest.fixture
 def spec(nano_spec: LoadSpec, cache: CacheSpec, monkeypatch: pytest.MonkeyPatch) -> LoadSpec:
-    monkeypatch.setattr("qvq_cli.engine.llama.Drafter", TrustingDrafter)
+    monkeypatch.setattr("qvq_cli.engine.llama.Drafter", RecallingDrafter)
     return nano_spec._replace(cache=cache)
 
 
@@ -205,7 +191,6 @@ def test_what_a_killed_worker_said_is_kept(spec: LoadSpec, cache: CacheSpec) -> 
 
 def worker_that_keeps_all_the_time() -> WorkerEngine:
     code = "from qvq_cli.engine import worker; worker.KEEP_S = 0.0; worker.main()"
-
     command, pipe = [sys.executable, "-c", code, str(os.getpid())], subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
     return WorkerEngine(verbose=False, process=process)

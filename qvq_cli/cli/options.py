@@ -304,7 +304,8 @@ Draft = Annotated[
     typer.Option(
         metavar="NAME|FILE|auto",
         help="A smaller model of the same vocabulary that guesses too; a text-only GGUF will do. "
-        "[cyan]auto[/] takes the one that the catalog names. What is said stays the same.",
+        "[cyan]auto[/] takes the one that the catalog names. Only what the model itself chooses is "
+        "kept.",
         envvar="QVQ_DRAFT",
         rich_help_panel=MACHINE,
         show_default=False,

@@ -4,7 +4,7 @@ QVQ reads values off again and repeats its own phrases. Where the last tokens of
 before, in it or in what was said in an earlier run, the tokens behind that place are a draft; a
 second model (--draft) can make others. The engine runs a draft in one batch with the token that is
 due and keeps those of its tokens that the model chooses itself. What the model says stays what it
-would have said.
+would have said, but where llama.cpp rounds a near tie otherwise for several tokens than for one.
 
 A longer batch costs more than a short one, on some machines nearly as much as its tokens one by
 one. `Drafter` therefore times passes, learns how often drafts come true, takes the length that
@@ -113,7 +113,6 @@ class PassCosts:
     llama.cpp uses a graph again for a batch of the size before, so a single pass behind a draft
     takes longer than one behind another single pass. What it takes longer is the draft's cost, as
     often as drafts are followed by one.
-
     """
 
     def __init__(self, caution: Caution) -> None:
@@ -295,11 +294,11 @@ class Drafter:
     def _places(self) -> Iterator[Place]:
         if self._past is not None:
             at, match = self._past.find(self.index.tokens)
-            n_left = self._past.n_left(at)
             if match:
+                n_left = self._past.n_left(at)
                 yield Place("past", at, match, n_left)
-            if match == MATCH_MAX <= n_left:
-                return  # nothing is surer, and this costs next to nothing
+                if match == MATCH_MAX <= n_left:
+                    return  # nothing is surer, and this costs next to nothing
         at, match = self.index.find()
         if match:
             yield Place("text", at, match)
@@ -325,10 +324,8 @@ class Drafter:
             decoded_s += self._n_rest * single
         for kind in self._credit_s:
             self._credit_s[kind] += LOSS_SHARE * decoded_s
-        if n_draft == 0 and before is None:
-            return
-        if n_draft == 0 and before == 0:
-            if self._costs.learn(1, pass_s):
+        if n_draft == 0 and not before:
+            if before == 0 and self._costs.learn(1, pass_s):
                 self._offers.clear()
             return
         self._offers.clear()

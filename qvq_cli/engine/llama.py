@@ -673,7 +673,7 @@ class LlamaEngine:
         self._model = None
 
     def settle(self, timeout_s: float | None = None) -> None:
-        """Wait until what the cache is to keep is on disk. Safe from any thread."""
+        """Keep what was said, and wait until all that is kept is on disk. Safe from any thread."""
         if self._model:
             self.keep_said()
             self._cache.settle(timeout_s)

@@ -39,18 +39,16 @@ class Said(NamedTuple):
 
 
 class Past:
-    """What was said to a prompt, and of its pictures.
-
-    Args: prompt: with nothing in front of a picture left out.
-    """
+    """What was said to a prompt, and of the pictures in it."""
 
     def __init__(self, cache: CacheSpec, prompt: Sequence[PromptPart]) -> None:
         self._store = CacheStore(Path(cache.folder), cache.max_bytes)
         self._model_name = cache.model_name
-        pictures = split_behind_pictures(prompt)[0] or prompt
-        key = f"{cache.model_id} {_checksum(pictures)}"
+        head, question = split_behind_pictures(prompt)
+        pictures = _checksum(head)
+        self._prompt = _checksum(question, pictures)
+        key = f"{cache.model_id} {pictures if head else self._prompt}"
         self._key = hashlib.sha256(key.encode()).hexdigest()
-        self._prompt = _checksum(prompt)
 
     def index(self, n_vocab: int) -> PastIndex:
         """Where drafts are looked up: what was said to the very same prompt counts most."""
@@ -103,9 +101,11 @@ def remember(texts: Sequence[Said], new: Said) -> list[Said]:
     return kept[::-1]
 
 
-def _checksum(parts: Sequence[PromptPart]) -> int:
-    """Fast, as pictures are large; should two ever have the same, that costs a draft."""
-    checksum = 0
+def _checksum(parts: Sequence[PromptPart], checksum: int = 0) -> int:
+    """Fast, as pictures are large; should two ever have the same, that costs a draft.
+
+    Args: checksum: of what stands before the parts.
+    """
     for part in parts:
         data = part.rgb if isinstance(part, Bitmap) else part.text.encode("utf-8", "replace")
         checksum = zlib.crc32(data, checksum)

@@ -59,7 +59,8 @@ class Counts(NamedTuple):
     """Repetitions of each measurement.
 
     large, nano: decode and first token. defaults: the 2B's first token, as both programs come.
-    server: llama-server. again: the second question.
+    server: llama-server, and nano asked the same again. again: the 2B asked a second question, and
+    the same again.
 
     nano has many: its 300 tokens are over in half a second, and on a machine that others share
     such runs differ by half and more.
@@ -139,9 +140,9 @@ def has_text(stdout: bytes) -> bool:
     return len(stdout) > 1
 
 
-def solve(subject: Subject) -> tuple[float, dict[str, Any]]:
+def solve(subject: Subject, cache: str = "--no-cache") -> tuple[float, dict[str, Any]]:
     """One run of qvq. Returns: seconds to its first text, and its result."""
-    ours = until_begun(qvq_solve(subject), has_reasoning)
+    ours = until_begun(qvq_solve(subject, cache=cache), has_reasoning)
     result: dict[str, Any] = json.loads(ours.stdout.splitlines()[-1])
     n_image = result["usage"]["image_tokens"]
     if n_image != IMAGE_TOKENS:
@@ -231,11 +232,7 @@ def same_question(subject: Subject, n: int) -> list[tuple[float, float]]:
     for _ in range(n):
         with tempfile.TemporaryDirectory() as folder:
             os.environ["QVQ_CACHE"] = folder
-            command = qvq_solve(subject, cache="--cache")
-            first, again = (
-                json.loads(until_begun(command, has_reasoning).stdout.splitlines()[-1])
-                for _ in range(2)
-            )
+            first, again = (solve(subject, "--cache")[1] for _ in range(2))
         if first["reasoning"] != again["reasoning"]:
             print("asked again, it said something else", file=sys.stderr)
         pairs.append((again["timings"]["decode_tps"], first["timings"]["decode_tps"]))

@@ -317,7 +317,7 @@ class Rows:
         with TemporaryDirectory() as folder:
             runs = [self.solve(QUESTION, cache=folder) for _ in range(2)]
         first, again = (run["timings"]["decode_tps"] for run in runs)
-        is_same = all(runs[0][key] == runs[1][key] for key in ("reasoning", "answer_text"))
+        is_same = _say_the_same(*runs)
         whole_s = [run["timings"]["total_s"] for run in runs]
         return {
             "shown": f"decode {again:,.4g} of {first:,.4g} tok/s ({again / first:.2f}x), whole run "
@@ -338,7 +338,7 @@ class Rows:
             first = self.solve(QUESTION, *brief, cache=folder)
             second = self.solve(SECOND_QUESTION, "--no-drafts", cache=folder)
         anew = self.solve(SECOND_QUESTION)
-        is_same = all(second[key] == anew[key] for key in ("reasoning", "answer_text"))
+        is_same = _say_the_same(second, anew)
         ratio = second["ttft_s"] / first["ttft_s"]
         return {
             "shown": f"{second['ttft_s']:.2f} s of {first['ttft_s']:.2f} s ({ratio:.3f}x), "
@@ -403,6 +403,10 @@ def _spent(run: Values) -> tuple[float, float, int]:
     chains = run["votes"]["chains"] if run["votes"] else [run["usage"]]
     n_tokens = sum(chain["reasoning_tokens"] + chain["answer_tokens"] for chain in chains)
     return timings["total_s"], timings["total_s"] - timings["ttft_s"], n_tokens
+
+
+def _say_the_same(one: Values, other: Values) -> bool:
+    return all(one[key] == other[key] for key in ("reasoning", "answer_text"))
 
 
 def _costs(costs: Mapping[int, float]) -> str:

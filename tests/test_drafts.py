@@ -13,10 +13,13 @@ from qvq_cli.engine.drafts import (
     ON_CPU,
     ON_GPU,
     PRIOR,
+    UNTILED,
     Acceptance,
+    Batches,
     Drafter,
 )
 from qvq_cli.engine.ngrams import BREAK, PastIndex
+from qvq_cli.engine.tiles import N_UNTILED
 
 
 def test_a_picture_ends_a_draft() -> None:
@@ -43,10 +46,14 @@ def ready(drafter: Drafter) -> Drafter:
 
 
 def play(
-    text: list[int], cost: list[float], look_s: float = 0.0, past: PastIndex | None = None
+    text: list[int],
+    cost: list[float],
+    look_s: float = 0.0,
+    past: PastIndex | None = None,
+    batches: Batches = ON_CPU,
 ) -> tuple[float, float, Drafter]:
     """Say `text`, a pass of n tokens taking cost[n]. Returns: seconds with and without drafts."""
-    drafter = Drafter(past=past)
+    drafter = Drafter(past=past, batches=batches)
     drafter.index.tokens.append(text[0])
     spent, at = 0.0, 1
     while at < len(text):
@@ -140,10 +147,10 @@ def test_a_loop_in_what_was_said_is_followed_through() -> None:
 
 def test_a_first_pass_that_takes_long_is_tried_when_it_can_be_afforded() -> None:
     """As on a GPU, which loads its kernels then: here as long as fifty tokens."""
-    text = list(range(8000))
-    for first_s, at_least, at_most in ((0.0, 24, 40), (50.0, 4000, 6000)):
-        caution = ON_CPU._replace(first_s=first_s)
-        drafter = Drafter(past=PastIndex([text]), caution=caution)
+    text = list(range(10_000))
+    for first_s, at_least, at_most in ((0.0, 24, 90), (50.0, 5000, 9900)):
+        batches = ON_CPU._replace(first_s=first_s)
+        drafter = Drafter(past=PastIndex([text]), batches=batches)
         drafter.index.tokens += text[:20]
         at = 20
         while not (draft := drafter.propose(40)):
@@ -157,12 +164,19 @@ def test_a_first_pass_that_takes_long_is_tried_when_it_can_be_afforded() -> None
 def test_on_a_gpu_a_long_draft_is_tried_at_once() -> None:
     """For a large model, where CUDA's first pass counts for little."""
     text = list(range(100))
-    drafter = Drafter(past=PastIndex([text]), caution=ON_GPU)
+    drafter = Drafter(past=PastIndex([text]), batches=ON_GPU)
     drafter.index.tokens += text[:20]
     drafter.prefilled(1.0)
     for _ in range(4):
         drafter.passed(0, 0, 0.023)
     assert drafter.propose(40) == text[20:27]
+
+
+def test_no_draft_is_longer_than_a_pass_may_be() -> None:
+    """Longer ones have no cost here: they would raise."""
+    text, untiled = list(range(600)), FREE[: N_UNTILED + 1]
+    spent, plain, _ = play(text, untiled, past=PastIndex([text]), batches=UNTILED)
+    assert plain / spent > 5.0
 
 
 def test_a_draft_from_the_past_ends_where_that_did() -> None:

@@ -123,7 +123,7 @@ def _facts(outcome: Outcome) -> Iterator[Fact]:
         times = batches[_N_VOTES] / batches[1]
         yield Fact(
             "votes",
-            f"{_N_VOTES} chains in one batch: {times:.1f} x the time of one, at "
+            f"{_N_VOTES} chains at once: {times:.1f} x the time of one, at "
             f"{tps_words(_N_VOTES / batches[_N_VOTES])} tok/s in all",
         )
     if outcome.weights_per_s is not None:

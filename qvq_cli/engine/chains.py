@@ -10,7 +10,7 @@ or a conclusion that was appended. The next round runs all of it in one batch.
 Source of the technique: llama.cpp, examples/parallel.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,7 +47,8 @@ class _Chain:
 class Machinery(NamedTuple):
     """What the chains compute with: the engine's context and its ways of using it.
 
-    run: decodes `batch`. piece: the bytes of a token.
+    run: decodes `batch`. split: how many of so many tokens to run in each pass. piece: the bytes of
+    a token.
     """
 
     lib: Any
@@ -55,6 +56,7 @@ class Machinery(NamedTuple):
     vocab: Any
     batch: TextBatch
     run: Callable[[], None]
+    split: Callable[[int], Sequence[int]]
     piece: Callable[[int], Piece]
 
 
@@ -140,10 +142,21 @@ class Chains:
         """One token of each chain. Those with nothing pending stand right behind the prompt."""
         waiting = [chain for chain in going if chain.n_pending]
         pieces = {chain.seq_id: self._say(chain, -1) for chain in going if not chain.n_pending}
-        if waiting:
-            for chain, row in zip(waiting, self._run(waiting), strict=True):
+        for together in self._passes(waiting):
+            for chain, row in zip(together, self._run(together), strict=True):
                 pieces[chain.seq_id] = self._say(chain, row)
         return [(chain, pieces[chain.seq_id]) for chain in going]
+
+    def _passes(self, waiting: list[_Chain]) -> Iterator[list[_Chain]]:
+        """The chains that run together; each says its token before the next ones run."""
+        n_tokens = sum(chain.n_pending for chain in waiting)
+        if n_tokens > len(waiting):  # a conclusion is among them, and fills the pass
+            yield waiting
+            return
+        end = 0
+        for n in self._m.split(n_tokens) if waiting else ():
+            start, end = end, end + n
+            yield waiting[start:end]
 
     def _say(self, chain: _Chain, row: int) -> Piece:
         """Choose a chain's next token from its logits."""

@@ -16,17 +16,16 @@ rests until that was no more than LOOK_SHARE.
 It reads no clock and knows no model: tokens and seconds come in, drafts come out.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from qvq_cli.engine.ngrams import BREAK, MATCH_MAX, NgramIndex, PastIndex
+from qvq_cli.engine.tiles import N_UNTILED
 
-BATCHES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
-"""Tokens of a pass with a draft, the due token included; few sizes, so that each is well known. On
-a CPU llama.cpp computes attention in another way from 64 on, and rounds otherwise."""
-LOSS_SHARE = 0.01
-"""Of decoding time, that each account may lose in all."""
+LOSS_SHARE = 0.006
+"""Of decoding time, that each account may lose in all. On QVQ's transcripts more gains nothing."""
 LOOK_SHARE = 0.0025
 """Of decoding time, that looks may take which find no draft."""
 N_REST_MAX = 32
@@ -89,20 +88,24 @@ class Acceptance:
             self._came[length] += i < n_accepted
 
 
-class Caution(NamedTuple):
-    """What a batch size may turn out to be, until it is known.
+class Batches(NamedTuple):
+    """What passes with a draft may be, and what they may turn out to take until that is known.
 
-    first_s: what its first pass takes besides. token_share: what each token takes, of a pass with
-    one. leap: it may be so many times as large as one that is known.
+    sizes: tokens of a pass, the due one included; few, so that each is well known. first_s: what
+    the first pass of a size takes besides. token_share: what each token takes, of a pass with one.
+    leap: a size may be so many times as large as one that is known.
     """
 
-    first_s: float
-    token_share: float
-    leap: int
+    sizes: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+    first_s: float = 0.0
+    token_share: float = 1.0
+    leap: int = 2
 
 
-ON_CPU = Caution(0.0, 1.0, 2)
-ON_GPU = Caution(0.005, 0.5, 8)
+ON_CPU = Batches()
+"""From 64 tokens on llama.cpp computes attention in another way there, and rounds otherwise."""
+UNTILED = Batches(sizes=(2, 3, 4, 5, N_UNTILED))
+ON_GPU = Batches(first_s=0.005, token_share=0.5, leap=8)
 """On an H200 first passes took 3.4 ms longer for nano and 6 ms for the shaped 7B, as CUDA loads its
 kernels then; each further token of up to eight took 0.05 to 0.25 of a pass."""
 
@@ -115,8 +118,8 @@ class PassCosts:
     often as drafts are followed by one.
     """
 
-    def __init__(self, caution: Caution) -> None:
-        self._caution = caution
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
         self._times: dict[int, deque[float]] = {}
         self._last: dict[int, int] = {}
         self._n = 0
@@ -153,7 +156,7 @@ class PassCosts:
         """For each batch size what a pass is expected to take and what it may take at worst.
 
         Tokens above the largest known size are expected to cost half of what those below do: much
-        of that is there once. At worst they take as long as caution says, or as long as before.
+        of that is there once. At worst they take as long as Batches says, or as long as before.
         `single` must be known.
         """
         if self._table is None:
@@ -161,18 +164,18 @@ class PassCosts:
             below = 1
             slope = 0.1 * single
             self._table = []
-            for size in BATCHES:
+            for size in self._batches.sizes:
                 n_known = len(self._times.get(size, ()))
                 if n_known >= N_TRIALS and not self._is_stale(size):
                     base, below = self._median(size), size
                     slope = max(0.0, (base - single) / (size - 1)) / 2
                     self._table.append((size, base + self._extra, base + self._extra))
                     continue
-                if size > self._caution.leap * below:
+                if size > self._batches.leap * below:
                     break
                 likely = base + (size - below) * slope
-                token_s = max(slope, self._caution.token_share * single)
-                worst = base + (size - below) * token_s + self._caution.first_s
+                token_s = max(slope, self._batches.token_share * single)
+                worst = base + (size - below) * token_s + self._batches.first_s
                 if n_known:
                     worst = max(worst, self._median(size))
                 self._table.append((size, likely + self._extra, worst + self._extra))
@@ -206,7 +209,7 @@ class Place(NamedTuple):
     source: Source
     at: int
     match: int
-    n_left: int = BATCHES[-1]
+    n_left: int = sys.maxsize
 
 
 class Offer(NamedTuple):
@@ -229,7 +232,7 @@ class Drafter:
         guesser: makes drafts where the text itself has none that is as good.
         guess_share: what a guessed token costs, as a share of a pass, until that has been measured.
         past: what was said in earlier runs.
-        caution: how to try batch sizes.
+        batches: the sizes to choose from.
 
     drafted, accepted: tokens, since the prompt.
     """
@@ -239,7 +242,7 @@ class Drafter:
         guesser: Guesser | None = None,
         guess_share: float = 0.0,
         past: PastIndex | None = None,
-        caution: Caution = ON_CPU,
+        batches: Batches = ON_CPU,
     ) -> None:
         self.index = NgramIndex()
         self.drafted = 0
@@ -252,7 +255,7 @@ class Drafter:
             "past": Acceptance(PAST_PRIOR),
             "guess": Acceptance(GUESS_PRIOR),
         }
-        self._costs = PassCosts(caution)
+        self._costs = PassCosts(batches)
         self._credit_s: dict[Kind, float] = {"trial": 0.0, "draft": 0.0}
         # Of the pass before; None behind the prompt, where a pass takes longer than any other.
         self._n_draft_before: int | None = None

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from qvq_cli.engine.chains import Chains, Machinery
 from qvq_cli.engine.draft_model import DraftModel
-from qvq_cli.engine.drafts import ON_CPU, ON_GPU, Drafter
+from qvq_cli.engine.drafts import ON_CPU, ON_GPU, UNTILED, Drafter
 from qvq_cli.engine.layout import Pictures, TextStretch, split_behind_pictures
 from qvq_cli.engine.llama_library import (
     Backends,
@@ -48,6 +48,7 @@ from qvq_cli.engine.protocol import (
 )
 from qvq_cli.engine.sampler import GreatestLogit, is_plain_greedy, make_sampler
 from qvq_cli.engine.text_batch import TextBatch
+from qvq_cli.engine.tiles import Tiles
 from qvq_cli.engine.vision import PictureFrame, Vision
 from qvq_cli.errors import DoesNotFitError, EngineDiedError, PromptError
 
@@ -148,11 +149,13 @@ class LlamaEngine:
         started = time.perf_counter()
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
-        self._is_all_on_gpu = spec.n_gpu_layers < 0
         stamp = build_stamp(Path(self._lib._base_path), self.system_info())
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
         self._kept_in = spec.cache
         self._model = text.handle
+        n_layers = self._lib.llama_model_n_layer(self._model)
+        self._is_all_on_gpu = spec.n_gpu_layers < 0 or spec.n_gpu_layers > n_layers
+        self._tiles = self._find_tiles(spec)
         self._vision = vision or self._make_vision(text.handle, spec)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
@@ -166,6 +169,12 @@ class LlamaEngine:
             n_vocab=self._lib.llama_vocab_n_tokens(self._vocab),
             load_s=text.load_s + self._vision.load_s + time.perf_counter() - started,
         )
+
+    def _find_tiles(self, spec: LoadSpec) -> Tiles:
+        if self._is_all_on_gpu or spec.repack:
+            return Tiles()
+        quant = self._lib.llama_ftype_name(self._lib.llama_model_ftype(self._model))
+        return Tiles.of(quant.decode(), self.system_info())
 
     # prefill
 
@@ -340,8 +349,8 @@ class LlamaEngine:
         past = None
         if self._past is not None and self._drafts and n_chains == 1:
             past = self._past.index(self._lib.llama_vocab_n_tokens(self._vocab))
-        caution = ON_GPU if self._is_all_on_gpu else ON_CPU
-        self._drafter = Drafter(self._draft_model, self._guess_share, past, caution)
+        batches = ON_GPU if self._is_all_on_gpu else UNTILED if self._tiles.are_used else ON_CPU
+        self._drafter = Drafter(self._draft_model, self._guess_share, past, batches)
         if self._draft_model is not None:
             self._draft_model.start(self._n_ctx, self._n_threads)
         self._draft = []
@@ -426,6 +435,7 @@ class LlamaEngine:
                 self._vocab,
                 batch,
                 run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, batch.raw)),
+                split=self._tiles.split,
                 piece=lambda token: self._pieces.get(token) or self._piece(token),
             ),
             self._sampling,
@@ -531,7 +541,7 @@ class LlamaEngine:
         began_s = time.perf_counter()
         self._draft = self._drafter.propose(min(n_draft_max, n_free - 1))
         drafted_s = time.perf_counter()
-        self._decode_tokens([pending, *self._draft], n_logits=len(self._draft) + 1)
+        self._run_tokens([pending, *self._draft], n_logits=len(self._draft) + 1)
         self._pending = None
         self._row = 0
         token: int = self._sample(self._sampler, self._ctx, 0)
@@ -634,12 +644,12 @@ class LlamaEngine:
         return DraftCounts(self._drafter.drafted, self._drafter.accepted)
 
     def time_batch(self, n_tokens: int, n_passes: int) -> tuple[float, ...]:
-        """What a pass with n_tokens behind the text takes; the text stays as it was.
+        """What n_tokens take that are run together behind the text, which stays as it was.
 
-        Passes before them aren't counted: for another batch size llama.cpp makes its graph anew,
+        What comes before isn't counted: for another batch size llama.cpp makes its graph anew,
         and CUDA records in the next pass what it replays from then on. The logits for the next
         token are lost, so what follows is a prefill or an append.
-        Returns: seconds of each pass. Raises: PromptError: no room for so many tokens.
+        Returns: seconds of each time. Raises: PromptError: no room for so many tokens.
         """
         self._settle()
         if self._n_tokens + n_tokens > self._n_ctx:
@@ -648,7 +658,8 @@ class LlamaEngine:
         times = []
         for _ in range(n_ahead + n_passes):
             began_s = time.perf_counter()
-            self._decode_tokens(list(range(n_tokens)), n_logits=n_tokens)
+            for n in self._tiles.split(n_tokens):
+                self._run_tokens(list(range(n)), n_logits=n)
             self._lib.llama_synchronize(self._ctx)
             times.append(time.perf_counter() - began_s)
             self._n_tokens -= n_tokens
@@ -691,7 +702,14 @@ class LlamaEngine:
         self._sampler = self._batch = self._ctx = None
 
     def _decode_tokens(self, tokens: list[int], *, n_logits: int) -> None:
-        """Run text tokens at the next positions; logits only for the last n_logits of them."""
+        """Run text tokens at the next positions; logits for the last one, or none."""
+        end = 0
+        for n in self._tiles.split(len(tokens)):
+            start, end = end, end + n
+            self._run_tokens(tokens[start:end], n_logits=n_logits if end == len(tokens) else 0)
+
+    def _run_tokens(self, tokens: list[int], *, n_logits: int) -> None:
+        """Run text tokens at the next positions in one pass; logits for the last n_logits."""
         batch = self._batch
         assert batch is not None
         batch.clear()

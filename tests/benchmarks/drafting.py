@@ -3,7 +3,8 @@
 usage: python tests/benchmarks/drafting.py gain TRANSCRIPTS VOCAB SECONDS...
            TRANSCRIPTS: a folder of QVQ's published cases; VOCAB: llama.cpp's ggml-vocab-qwen2.gguf;
            SECONDS: of a pass with 1, 2, 3, ... tokens. Nothing is timed: it is a calculation
-       python tests/benchmarks/drafting.py nano N_GPU_LAYERS [N_THREADS]
+       python tests/benchmarks/drafting.py nano N_GPU_LAYERS [N_THREADS [MODEL]]
+           MODEL: nano in another quant, as llama-quantize makes them
 Both print one JSON object.
 """
 
@@ -75,8 +76,8 @@ class Recalling(Drafter):
     text: Sequence[int] = ()
 
     def __init__(self, *arguments: Any) -> None:
-        guesser, guess_share, _, caution = arguments
-        super().__init__(guesser, guess_share, PastIndex([type(self).text]), caution)
+        guesser, guess_share, _, batches = arguments
+        super().__init__(guesser, guess_share, PastIndex([type(self).text]), batches)
 
 
 class EagerDrafter(Drafter):
@@ -186,15 +187,16 @@ def decode(
     into.accepted += counts.accepted
 
 
-def nano(n_gpu_layers: int, n_threads: int) -> dict[str, Any]:
+def nano(n_gpu_layers: int, n_threads: int, model: Path | None = None) -> dict[str, Any]:
     """Nano without drafts, twice, with them, asked again, and with drafts behind every match."""
     folder, prompts = models_dir() / "nano", nano_prompts()
     spec = LoadSpec(
-        str(folder / "nano-q8_0.gguf"),
+        str(model or folder / "nano-q8_0.gguf"),
         str(folder / "mmproj-nano-q8_0.gguf"),
         n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
         vision_on_gpu=n_gpu_layers != 0,
+        repack=False,
     )
     engine = LlamaEngine()
     engine.load(spec, _ignore_progress)
@@ -244,6 +246,8 @@ def main() -> None:
             found = nano(int(n_gpu_layers), 1)
         case ["nano", n_gpu_layers, n_threads]:
             found = nano(int(n_gpu_layers), int(n_threads))
+        case ["nano", n_gpu_layers, n_threads, model]:
+            found = nano(int(n_gpu_layers), int(n_threads), Path(model))
         case _:
             sys.exit(__doc__)
     print(json.dumps(found))

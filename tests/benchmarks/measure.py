@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psutil
+
+Item = TypeVar("Item")
 
 POLL_S = 0.02
 
@@ -50,6 +52,11 @@ def until_begun(
             tail = stderr.read()[-2000:].decode(errors="replace")
             sys.exit(f"exit code {process.returncode} from: {' '.join(command)}\n{tail}")
     return Output(stdout, ttft_s)
+
+
+def in_turn(items: Sequence[Item], repetition: int) -> Sequence[Item]:
+    """The items in their order, and every other time backwards."""
+    return items[:: -1 if repetition % 2 else 1]
 
 
 def run_s(command: Sequence[str]) -> float:

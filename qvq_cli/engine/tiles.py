@@ -5,7 +5,7 @@ itself up to seven tokens a pass, and from eight on in tiles of 16 (ggml-cpu/til
 otherwise, which soon chooses another word: asked again in passes of up to 48, nano changed 7 of 36
 texts with its weights in Q6_K and 8 in Q4_K. Without AVX512-VNNI a pass of eight takes 6.7 to 10
 times as long as a single one, when one of seven takes 3.7 to 4.8 (the shaped 2B and 7B; a Zen 3
-with two threads, a Sapphire Rapids with up to 16); with it the two take 4.2 to 5.2 and 3.7 to 4.6.
+with two threads, a Xeon with up to 16); with it the two take 4.2 to 5.2 and 3.7 to 4.6.
 """
 
 import re

@@ -5,7 +5,9 @@ usage: python tests/benchmarks/drafting.py gain TRANSCRIPTS VOCAB SECONDS...
            SECONDS: of a pass with 1, 2, 3, ... tokens. Nothing is timed: it is a calculation
        python tests/benchmarks/drafting.py nano N_GPU_LAYERS [N_THREADS [MODEL]]
            MODEL: nano in another quant, as llama-quantize makes them
-Both print one JSON object.
+       python tests/benchmarks/drafting.py again MODEL MMPROJ N_GPU_LAYERS
+           how much sooner any model says again what it said
+Each prints one JSON object.
 """
 
 import ctypes
@@ -17,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import psutil
 
 from qvq_cli.engine import llama
 from qvq_cli.engine.drafts import Drafter, Place
@@ -234,6 +238,38 @@ def nano(n_gpu_layers: int, n_threads: int, model: Path | None = None) -> dict[s
     }
 
 
+def again(model: Path, mmproj: Path, n_gpu_layers: int) -> dict[str, Any]:
+    """A model's first N_TOKENS behind some prompts: plain, with drafts, and with the past known."""
+    n_threads = psutil.cpu_count(logical=False) or 1
+    files, is_on_gpu = (str(model), str(mmproj)), n_gpu_layers != 0
+    spec = LoadSpec(
+        *files, n_threads, n_gpu_layers=n_gpu_layers, vision_on_gpu=is_on_gpu, repack=False
+    )
+    engine = LlamaEngine()
+    engine.load(spec, _ignore_progress)
+    prompts = nano_prompts()[: len(PICTURES)]
+    decode(engine, prompts[-1], Sampling(), None, Decoded())  # to warm up
+    runs = []
+    for prompt in prompts:
+        plain, drafts, recalled = Decoded(), Decoded(), Decoded()
+        decode(engine, prompt, Sampling(), None, plain)
+        Recalling.text = list(engine._drafter.index.tokens)
+        decode(engine, prompt, Sampling(), Drafter, drafts)
+        decode(engine, prompt, Sampling(), Recalling, recalled)
+        runs.append(
+            {
+                "tokens": plain.n_tokens,
+                "plain_s": plain.seconds,
+                "drafts_s": drafts.seconds,
+                "again_s": recalled.seconds,
+                "gain": plain.seconds / recalled.seconds,
+                "differ": plain.n_differing(recalled),
+            }
+        )
+    engine.close()
+    return {"runs": runs}
+
+
 def _ignore_progress(_stage: object, _share: float) -> None:
     """Nobody watches."""
 
@@ -248,6 +284,8 @@ def main() -> None:
             found = nano(int(n_gpu_layers), int(n_threads))
         case ["nano", n_gpu_layers, n_threads, model]:
             found = nano(int(n_gpu_layers), int(n_threads), Path(model))
+        case ["again", model, mmproj, n_gpu_layers]:
+            found = again(Path(model), Path(mmproj), int(n_gpu_layers))
         case _:
             sys.exit(__doc__)
     print(json.dumps(found))

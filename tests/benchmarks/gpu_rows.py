@@ -31,6 +31,8 @@ from server import SPECULATIONS, fastest, server_command, server_decode_tps
 from shaped import Pair
 
 BATCHES = range(1, 9)
+MAX_THINKING_AGAIN = 512
+"""For what is said again: so long that the first passes of each size count for little."""
 SAMPLED = ("--temperature", "0.6", "--top-p", "0.95", "--top-k", "40")
 GB = 1e9
 _ENCODED = re.compile(r"(?:slice encoded|encoding done) in (\d+) ms")
@@ -314,8 +316,9 @@ class Rows:
 
     def same_question(self) -> Values:
         """The whole run again, with drafts out of what was said the first time."""
+        long = ("--max-thinking", str(max(self.subject.max_thinking, MAX_THINKING_AGAIN)))
         with TemporaryDirectory() as folder:
-            runs = [self.solve(QUESTION, cache=folder) for _ in range(2)]
+            runs = [self.solve(QUESTION, *long, cache=folder) for _ in range(2)]
         first, again = (run["timings"]["decode_tps"] for run in runs)
         is_same = _say_the_same(*runs)
         whole_s = [run["timings"]["total_s"] for run in runs]

@@ -1,8 +1,7 @@
-"""Weights that llama.cpp multiplies in tiles: what is to stay the same is never in a tile."""
+"""Weights that llama.cpp multiplies in tiles: drafts and a few chains never are."""
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,12 @@ from qvq_cli.engine.llama_library import import_llama_cpp
 from qvq_cli.engine.ngrams import PastIndex
 from qvq_cli.engine.protocol import LoadSpec, PromptPart, Reserve, Sampling, chain_seed
 from qvq_cli.engine.tiles import Tiles
+from qvq_cli.hub.memory import cpu_is_x86
 
 ZEN_3 = "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | LLAMAFILE = 1 | REPACK = 1 | "
 SAPPHIRE_RAPIDS = "CPU : AVX = 1 | AVX2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 | AMX_INT8 = 1 | "
 APPLE = "Metal : EMBED_LIBRARY = 1 | CPU : NEON = 1 | ARM_FMA = 1 | ACCELERATE = 1 | REPACK = 1 | "
+HEADING = "\n\n**Final Answer**\n\n\\[ \\boxed{"
 N_CHAINS = 9
 WARM = Sampling(temperature=0.9, top_p=0.95, top_k=40, seed=7)
 FILE_TYPE_Q6_K = 18
@@ -65,14 +66,14 @@ def test_which_weights_are_multiplied_in_tiles(quant: str, info: str, expected: 
 def test_a_small_tile_is_split_where_two_passes_are_faster() -> None:
     slow, fast = Tiles(are_used=True, are_slow=True), Tiles(are_used=True)
     assert [slow.split(n) for n in (0, 1, 7, 8, 14, 15, 512)] == [
-        *((0,), (1,), (7,), (7, 1), (7, 7), (15,), (512,))
+        *((), (1,), (7,), (7, 1), (7, 7), (15,), (512,))
     ]
     assert fast.split(8) == Tiles().split(8) == (8,)
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
-    """Nano in Q6_K, which splits wherever the tests run."""
+def spec(tmp_path_factory: pytest.TempPathFactory) -> LoadSpec:
+    """Nano in Q6_K, not repacked, on one thread of the CPU."""
     lib, _ = import_llama_cpp()
     lib.llama_backend_init()
     to = tmp_path_factory.mktemp("q6_k") / "nano-q6_k.gguf"
@@ -80,21 +81,42 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
     params.ftype, params.allow_requantize = FILE_TYPE_Q6_K, True
     model = bytes(NANO / "nano-q8_0.gguf")
     assert lib.llama_model_quantize(model, bytes(to), ctypes.byref(params)) == 0
+    mmproj = str(NANO / "mmproj-nano-q8_0.gguf")
+    return LoadSpec(str(to), mmproj, n_threads=1, n_gpu_layers=0, repack=False)
+
+
+@pytest.fixture(scope="module")
+def engine(spec: LoadSpec) -> Iterator[LlamaEngine]:
+    """One that splits wherever the tests run."""
     engine = LlamaEngine()
-    engine.load(spec_of(to), no_progress)
+    engine.load(spec, no_progress)
     engine._tiles = engine._tiles._replace(are_slow=True)
     yield engine
     engine.close()
 
 
-def spec_of(model: Path) -> LoadSpec:
-    mmproj = str(NANO / "mmproj-nano-q8_0.gguf")
-    return LoadSpec(str(model), mmproj, n_threads=1, n_gpu_layers=0, repack=False)
+@pytest.mark.skipif(not cpu_is_x86(), reason="nothing is multiplied in tiles here")
+def test_an_engine_knows_whether_its_weights_are_in_tiles(spec: LoadSpec) -> None:
+    """Repacking leaves some of a K quant in tiles, but not those that make them slow."""
+    found = []
+    for changed in ({}, {"repack": True}, {"n_gpu_layers": 99}):
+        engine = LlamaEngine()
+        engine.load(spec._replace(**changed), no_progress)
+        found.append(engine._tiles)
+        engine.close()
+    as_it_is, repacked, on_gpu = found
+    assert as_it_is.are_used
+    assert repacked == Tiles(are_used=True, are_slow=False)
+    assert on_gpu == Tiles()
 
 
 def say(engine: LlamaEngine, prompt: tuple[PromptPart, ...], sampling: Sampling) -> list[int]:
     engine.prefill(prompt, Reserve(100, 500), sampling, no_progress)
     return [piece.token for piece in engine.decode(400)]
+
+
+def chain_sampling(chain: int) -> Sampling:
+    return WARM._replace(seed=chain_seed(WARM.seed, chain))
 
 
 def test_nine_chains_say_what_each_says_alone(
@@ -105,11 +127,28 @@ def test_nine_chains_say_what_each_says_alone(
     for spoken in engine.decode_chains(range(N_CHAINS), 400):
         for chain, piece in spoken:
             together[chain].append(piece.token)
-    alone = [
-        say(engine, table_prompt, WARM._replace(seed=chain_seed(WARM.seed, i)))
-        for i in range(N_CHAINS)
-    ]
-    assert together == alone
+    assert together == [say(engine, table_prompt, chain_sampling(i)) for i in range(N_CHAINS)]
+
+
+def test_a_conclusion_goes_through_no_tile_either(
+    engine: LlamaEngine, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    """With it the chains have more tokens to run than fit in one pass, and so has it alone."""
+    n_chains = 4
+    engine.prefill(table_prompt, Reserve(100, 500, n_chains), WARM, no_progress)
+    together: list[list[int]] = [[] for _ in range(n_chains)]
+    for n_rounds in (30, 40):
+        for spoken in engine.decode_chains(range(n_chains), n_rounds):
+            for chain, piece in spoken:
+                together[chain].append(piece.token)
+        if n_rounds == 30:
+            engine.append(HEADING, chain=2)
+    assert together[1] == say(engine, table_prompt, chain_sampling(1))[: len(together[1])]
+    engine.prefill(table_prompt, Reserve(100, 500), chain_sampling(2), no_progress)
+    concluded = [piece.token for piece in engine.decode(30)]
+    engine.append(HEADING)
+    concluded += [piece.token for piece in engine.decode(40)]
+    assert together[2] == concluded
 
 
 def test_asked_again_it_says_the_same_word_for_word(
@@ -125,23 +164,21 @@ def test_asked_again_it_says_the_same_word_for_word(
         assert engine.draft_counts().accepted > len(first) / 2
 
 
-def test_text_in_two_passes_leads_to_the_same_words(
+def test_text_in_two_passes_gives_the_logits_of_token_by_token(
     engine: LlamaEngine, table_prompt: tuple[PromptPart, ...]
 ) -> None:
-    """What is appended is as long as a small tile; token by token it is never in one."""
-    said = []
+    lib, found = engine._lib, []
+    n_vocab = lib.llama_vocab_n_tokens(engine._vocab)
     for is_whole in (True, False):
         engine.prefill(table_prompt, Reserve(100, 500), Sampling(), no_progress)
         list(engine.decode(20))
-        text = "\n\n**Final Answer**\n\n\\[ \\boxed{"
-        n_tokens = len(engine._tokenize_text(text, False))
-        assert n_tokens + 1 in range(8, 15)
+        engine._settle()
+        tokens = [engine._history[-1], *engine._tokenize_text(HEADING, False)]
+        assert len(tokens) in range(8, 15)
         if is_whole:
-            engine.append(text)
+            engine._decode_tokens(tokens, has_logits=True)
         else:
-            for token in [engine._pending, *engine._tokenize_text(text, False)]:
-                assert token is not None
+            for token in tokens:
                 engine._run_tokens([token], n_logits=1)
-            engine._pending = None
-        said.append([piece.token for piece in engine.decode(40)])
-    assert said[0] == said[1]
+        found.append(lib.llama_get_logits_ith(engine._ctx, -1)[:n_vocab])
+    assert found[0] == found[1]

@@ -2,7 +2,7 @@
 
 The prompt's KV cells belong to all chains (llama.cpp's unified cache, `llama_memory_seq_cp`); what
 a chain says is its own. A pass of the weights, which is what decoding waits for on most machines,
-then serves all chains at once.
+then serves all chains at once; where small batches are slow (tiles.py), two passes do.
 
 What was said and is not in the KV cache yet is a chain's pending text: a token of the last round,
 or a conclusion that was appended. The next round runs all of it in one batch.
@@ -120,6 +120,8 @@ class Chains:
         chain.n_pending += len(tokens)
         chain.n_said, chain.n_draws = len(chain.history) - 1, 0
         self._renew_sampler(chain)
+        for n in self._m.split(chain.n_pending)[:-1]:
+            self._run([chain], n_held=chain.n_pending - n)
         if chain.n_pending > N_PENDING_MAX:
             self._run([chain], n_held=1)
 
@@ -147,16 +149,19 @@ class Chains:
                 pieces[chain.seq_id] = self._say(chain, row)
         return [(chain, pieces[chain.seq_id]) for chain in going]
 
-    def _passes(self, waiting: list[_Chain]) -> Iterator[list[_Chain]]:
+    def _passes(self, waiting: Sequence[_Chain]) -> Iterator[list[_Chain]]:
         """The chains that run together; each says its token before the next ones run."""
-        n_tokens = sum(chain.n_pending for chain in waiting)
-        if n_tokens > len(waiting):  # a conclusion is among them, and fills the pass
-            yield waiting
-            return
-        end = 0
-        for n in self._m.split(n_tokens) if waiting else ():
-            start, end = end, end + n
-            yield waiting[start:end]
+        sizes = self._m.split(sum(chain.n_pending for chain in waiting))
+        together: list[_Chain] = []
+        n_tokens = 0
+        for chain in waiting:
+            if together and n_tokens + chain.n_pending > sizes[0]:
+                yield together
+                together, n_tokens = [], 0
+            together.append(chain)
+            n_tokens += chain.n_pending
+        if together:
+            yield together
 
     def _say(self, chain: _Chain, row: int) -> Piece:
         """Choose a chain's next token from its logits."""

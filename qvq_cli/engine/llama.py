@@ -171,10 +171,12 @@ class LlamaEngine:
         )
 
     def _find_tiles(self, spec: LoadSpec) -> Tiles:
-        if self._is_all_on_gpu or spec.repack:
+        if self._is_all_on_gpu:
             return Tiles()
         quant = self._lib.llama_ftype_name(self._lib.llama_model_ftype(self._model))
-        return Tiles.of(quant.decode(), self.system_info())
+        tiles = Tiles.of(quant.decode(), self.system_info())
+        # Repacking takes Q4_K out of them, but neither Q6_K, which most files have some of, nor IQ.
+        return tiles._replace(are_slow=tiles.are_slow and not spec.repack)
 
     # prefill
 
@@ -410,7 +412,7 @@ class LlamaEngine:
         for start in range(0, len(tokens), N_BATCH):
             part = tokens[start : start + N_BATCH]
             is_end = is_last and start + N_BATCH >= len(tokens)
-            self._decode_tokens(part, n_logits=int(is_end))
+            self._decode_tokens(part, has_logits=is_end)
             on_progress("prefill", self._n_tokens / n_prompt)
         self._drafter.index.tokens += tokens
         if is_last:
@@ -573,7 +575,7 @@ class LlamaEngine:
         pending = [] if self._pending is None else [self._pending]
         if self._n_tokens + len(pending) + len(tokens) > self._n_ctx:
             raise PromptError("no room is left in the context for the conclusion")
-        self._decode_text(pending, tokens, n_logits=1)
+        self._decode_text(pending, tokens, has_logits=True)
         self._pending = None
         self._row = -1
         self._new_sampler()
@@ -596,15 +598,17 @@ class LlamaEngine:
             self._drafter.index.tokens.append(BREAK)
             self._prefill_picture(frame, embd, self._n_ctx, lambda *_: None)
             pending, tokens = [], list(frame.after)
-        self._decode_text([], [*tokens, *last], n_logits=1)
+        self._decode_text([], [*tokens, *last], has_logits=True)
         self._pending = None
         self._row = -1
         self._new_sampler()
         return n
 
-    def _decode_text(self, pending: list[int], tokens: list[int], *, n_logits: int = 0) -> None:
+    def _decode_text(
+        self, pending: list[int], tokens: list[int], *, has_logits: bool = False
+    ) -> None:
         """Run text behind the token that waited, and remember it as said."""
-        self._decode_tokens(pending + tokens, n_logits=n_logits)
+        self._decode_tokens(pending + tokens, has_logits=has_logits)
         self._history += tokens
         self._drafter.index.tokens += tokens
 
@@ -701,12 +705,12 @@ class LlamaEngine:
             self._lib.llama_free(self._ctx)
         self._sampler = self._batch = self._ctx = None
 
-    def _decode_tokens(self, tokens: list[int], *, n_logits: int) -> None:
+    def _decode_tokens(self, tokens: list[int], *, has_logits: bool) -> None:
         """Run text tokens at the next positions; logits for the last one, or none."""
         end = 0
         for n in self._tiles.split(len(tokens)):
             start, end = end, end + n
-            self._run_tokens(tokens[start:end], n_logits=n_logits if end == len(tokens) else 0)
+            self._run_tokens(tokens[start:end], n_logits=has_logits and end == len(tokens))
 
     def _run_tokens(self, tokens: list[int], *, n_logits: int) -> None:
         """Run text tokens at the next positions in one pass; logits for the last n_logits."""

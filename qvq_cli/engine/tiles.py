@@ -5,7 +5,11 @@ itself up to seven tokens a pass, and from eight on in tiles of 16 (ggml-cpu/til
 otherwise, which soon chooses another word: asked again in passes of up to 48, nano changed 7 of 36
 texts with its weights in Q6_K and 8 in Q4_K. Without AVX512-VNNI a pass of eight takes 6.7 to 10
 times as long as a single one, when one of seven takes 3.7 to 4.8 (the shaped 2B and 7B; a Zen 3
-with two threads, a Xeon with up to 16); with it the two take 4.2 to 5.2 and 3.7 to 4.6.
+with two threads, a Xeon with up to 16); with it the two take 4.2 to 5.2 and 3.7 to 4.6. At 14 a
+tile and two passes take the same.
+
+An output matrix in Q6_K below weights of another kind, as in Q4_0 files, is not counted here: its
+rounding goes through no further layer.
 """
 
 import re
@@ -36,7 +40,9 @@ class Tiles(NamedTuple):
         return cls(are_used, are_used and "AVX512_VNNI = 1" not in system_info)
 
     def split(self, n: int) -> tuple[int, ...]:
-        """The passes that take the least time for n tokens, of which any may come first."""
+        """The passes that take the least time for n tokens."""
+        if n == 0:
+            return ()
         if self.are_slow and N_UNTILED < n <= 2 * N_UNTILED:
             return N_UNTILED, n - N_UNTILED
         return (n,)

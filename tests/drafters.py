@@ -11,7 +11,9 @@ class RestlessDrafter(Drafter):
 
 
 class RecallingDrafter(RestlessDrafter):
-    """Drafts wherever an earlier run has been before."""
+    """Drafts wherever an earlier run has been before, n_most tokens at most."""
+
+    n_most = 6
 
     def propose(self, n_max: int) -> list[int]:
         if self._past is None or n_max < 1:
@@ -20,7 +22,7 @@ class RecallingDrafter(RestlessDrafter):
         if match == 0:
             return []
         self._place = Place("past", at, match)
-        return self._draft(self._place, min(n_max, 6, self._past.n_left(at)))
+        return self._draft(self._place, min(n_max, self.n_most, self._past.n_left(at)))
 
 
 class EagerDrafter(RestlessDrafter):

@@ -3,10 +3,10 @@
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 import pytest
 
+from chain_texts import ALONE, Texts, say, say_alone
 from conftest import no_progress
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.process import WorkerEngine
@@ -22,9 +22,8 @@ from qvq_cli.errors import EngineDiedError, PromptError
 
 HEADING = "\n\n**Final Answer**\n\n"
 N = 5
-ALONE, TOGETHER = Reserve(100, 900), Reserve(100, 900, N)
+TOGETHER = ALONE._replace(n_chains=N)
 WARM = Sampling(temperature=0.9, top_p=0.95, top_k=40, seed=7)
-Texts = dict[int, list[int]]
 
 
 @pytest.fixture(scope="module")
@@ -43,34 +42,9 @@ def worker(nano_spec: LoadSpec) -> Iterator[WorkerEngine]:
     engine.close()
 
 
-def say(engine: Engine, texts: Texts, chains: Sequence[int], n: int, n_ahead: int = 0) -> int:
-    """Let chains say n tokens each, of n_ahead more that the engine is asked for.
-
-    Returns: the rounds that came; fewer where all chains ended.
-    """
-    n_rounds = 0
-    with closing(engine.decode_chains(chains, n + n_ahead)) as rounds:
-        for said in rounds:
-            n_rounds += 1
-            for chain, piece in said:
-                texts[chain].append(piece.token)
-            if n_rounds == n:
-                break
-    return n_rounds
-
-
 def begin(engine: Engine, prompt: Sequence[PromptPart], sampling: Sampling) -> Texts:
     engine.prefill(prompt, TOGETHER, sampling, no_progress)
     return {chain: [] for chain in range(N)}
-
-
-def say_alone(
-    engine: Engine, prompt: Sequence[PromptPart], sampling: Sampling, chain: int, n: int
-) -> list[int]:
-    """The slow path: one chain in a context of its own."""
-    own = sampling._replace(seed=chain_seed(sampling.seed, chain))
-    engine.prefill(prompt, ALONE, own, no_progress)
-    return [piece.token for piece in engine.decode(n)]
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from chain_texts import ALONE, Texts, say, say_alone
 from conftest import NANO, no_progress
-from drafters import RestlessDrafter
+from drafters import RecallingDrafter
 from qvq_cli.engine import llama
-from qvq_cli.engine.drafts import Batches, Guesser, Place
+from qvq_cli.engine.drafts import Batches, Guesser
 from qvq_cli.engine.llama import LlamaEngine
 from qvq_cli.engine.llama_library import import_llama_cpp
 from qvq_cli.engine.ngrams import PastIndex
-from qvq_cli.engine.protocol import LoadSpec, PromptPart, Reserve, Sampling, chain_seed
+from qvq_cli.engine.protocol import LoadSpec, PromptPart, Sampling
 from qvq_cli.engine.tiles import Tiles
 from qvq_cli.hub.memory import cpu_is_x86
 
@@ -20,12 +21,11 @@ ZEN_3 = "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | LLAMAFILE = 1 | REPACK
 SAPPHIRE_RAPIDS = "CPU : AVX = 1 | AVX2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 | AMX_INT8 = 1 | "
 APPLE = "Metal : EMBED_LIBRARY = 1 | CPU : NEON = 1 | ARM_FMA = 1 | ACCELERATE = 1 | REPACK = 1 | "
 HEADING = "\n\n**Final Answer**\n\n\\[ \\boxed{"
-N_CHAINS = 9
 WARM = Sampling(temperature=0.9, top_p=0.95, top_k=40, seed=7)
 FILE_TYPE_Q6_K = 18
 
 
-class LongestDrafter(RestlessDrafter):
+class LongestDrafter(RecallingDrafter):
     """Drafts as many tokens as it may of `text`, which was said before."""
 
     text: Sequence[int] = ()
@@ -35,15 +35,7 @@ class LongestDrafter(RestlessDrafter):
     ) -> None:
         assert past is None
         super().__init__(guesser, guess_share, PastIndex([self.text]), batches)
-        self._n_most = batches.sizes[-1] - 1
-
-    def propose(self, n_max: int) -> list[int]:
-        assert self._past is not None
-        at, match = self._past.find(self.index.tokens)
-        if match == 0:
-            return []
-        self._place = Place("past", at, match)
-        return self._draft(self._place, min(n_max, self._n_most, self._past.n_left(at)))
+        self.n_most = batches.sizes[-1] - 1
 
 
 @pytest.mark.parametrize(
@@ -110,56 +102,43 @@ def test_an_engine_knows_whether_its_weights_are_in_tiles(spec: LoadSpec) -> Non
     assert on_gpu == Tiles()
 
 
-def say(engine: LlamaEngine, prompt: tuple[PromptPart, ...], sampling: Sampling) -> list[int]:
-    engine.prefill(prompt, Reserve(100, 500), sampling, no_progress)
-    return [piece.token for piece in engine.decode(400)]
-
-
-def chain_sampling(chain: int) -> Sampling:
-    return WARM._replace(seed=chain_seed(WARM.seed, chain))
+def begin(engine: LlamaEngine, prompt: Sequence[PromptPart], n_chains: int) -> Texts:
+    engine.prefill(prompt, ALONE._replace(n_chains=n_chains), WARM, no_progress)
+    return {chain: [] for chain in range(n_chains)}
 
 
 def test_nine_chains_say_what_each_says_alone(
     engine: LlamaEngine, table_prompt: tuple[PromptPart, ...]
 ) -> None:
-    engine.prefill(table_prompt, Reserve(100, 500, N_CHAINS), WARM, no_progress)
-    together: list[list[int]] = [[] for _ in range(N_CHAINS)]
-    for spoken in engine.decode_chains(range(N_CHAINS), 400):
-        for chain, piece in spoken:
-            together[chain].append(piece.token)
-    assert together == [say(engine, table_prompt, chain_sampling(i)) for i in range(N_CHAINS)]
+    texts = begin(engine, table_prompt, 9)
+    say(engine, texts, list(texts), 400)
+    assert texts == {i: say_alone(engine, table_prompt, WARM, i, 400) for i in texts}
 
 
 def test_a_conclusion_goes_through_no_tile_either(
     engine: LlamaEngine, table_prompt: tuple[PromptPart, ...]
 ) -> None:
     """With it the chains have more tokens to run than fit in one pass, and so has it alone."""
-    n_chains = 4
-    engine.prefill(table_prompt, Reserve(100, 500, n_chains), WARM, no_progress)
-    together: list[list[int]] = [[] for _ in range(n_chains)]
-    for n_rounds in (30, 40):
-        for spoken in engine.decode_chains(range(n_chains), n_rounds):
-            for chain, piece in spoken:
-                together[chain].append(piece.token)
-        if n_rounds == 30:
-            engine.append(HEADING, chain=2)
-    assert together[1] == say(engine, table_prompt, chain_sampling(1))[: len(together[1])]
-    engine.prefill(table_prompt, Reserve(100, 500), chain_sampling(2), no_progress)
-    concluded = [piece.token for piece in engine.decode(30)]
+    texts = begin(engine, table_prompt, 4)
+    say(engine, texts, list(texts), 30)
+    engine.append(HEADING, chain=2)
+    say(engine, texts, list(texts), 40)
+    assert texts[1] == say_alone(engine, table_prompt, WARM, 1, 70)
+    concluded = say_alone(engine, table_prompt, WARM, 2, 30)
     engine.append(HEADING)
     concluded += [piece.token for piece in engine.decode(40)]
-    assert together[2] == concluded
+    assert texts[2] == concluded
 
 
 def test_asked_again_it_says_the_same_word_for_word(
     engine: LlamaEngine, table_prompt: tuple[PromptPart, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for sampling in (Sampling(), *(WARM._replace(seed=seed) for seed in range(6))):
-        first = say(engine, table_prompt, sampling)
+        first = say_alone(engine, table_prompt, sampling, 0, 400)
         LongestDrafter.text = list(engine._drafter.index.tokens)
         with monkeypatch.context() as patch:
             patch.setattr(llama, "Drafter", LongestDrafter)
-            again = say(engine, table_prompt, sampling)
+            again = say_alone(engine, table_prompt, sampling, 0, 400)
         assert again == first
         assert engine.draft_counts().accepted > len(first) / 2
 
@@ -170,8 +149,7 @@ def test_text_in_two_passes_gives_the_logits_of_token_by_token(
     lib, found = engine._lib, []
     n_vocab = lib.llama_vocab_n_tokens(engine._vocab)
     for is_whole in (True, False):
-        engine.prefill(table_prompt, Reserve(100, 500), Sampling(), no_progress)
-        list(engine.decode(20))
+        say_alone(engine, table_prompt, Sampling(), 0, 20)
         engine._settle()
         tokens = [engine._history[-1], *engine._tokenize_text(HEADING, False)]
         assert len(tokens) in range(8, 15)

@@ -5,7 +5,7 @@ a chain says is its own. A pass of the weights, which is what decoding waits for
 then serves all chains at once; where small batches are slow (tiles.py), two passes do.
 
 What was said and is not in the KV cache yet is a chain's pending text: a token of the last round,
-or a conclusion that was appended. The next round runs all of it in one batch.
+or a conclusion that was appended. The next round runs all of it.
 
 Source of the technique: llama.cpp, examples/parallel.
 """

@@ -149,13 +149,14 @@ class LlamaEngine:
         started = time.perf_counter()
         self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
-        stamp = build_stamp(Path(self._lib._base_path), self.system_info())
+        info = self.system_info()
+        stamp = build_stamp(Path(self._lib._base_path), info)
         self._cache = PrefillCache(spec, stamp, self.on_reuse)
         self._kept_in = spec.cache
         self._model = text.handle
         n_layers = self._lib.llama_model_n_layer(self._model)
         self._is_all_on_gpu = spec.n_gpu_layers < 0 or spec.n_gpu_layers > n_layers
-        self._tiles = self._find_tiles(spec)
+        self._tiles = self._find_tiles(spec, info)
         self._vision = vision or self._make_vision(text.handle, spec)
         self._pictures = Pictures(self._vision, self._cache, self._tokenize_text)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
@@ -170,11 +171,11 @@ class LlamaEngine:
             load_s=text.load_s + self._vision.load_s + time.perf_counter() - started,
         )
 
-    def _find_tiles(self, spec: LoadSpec) -> Tiles:
+    def _find_tiles(self, spec: LoadSpec, system_info: str) -> Tiles:
         if self._is_all_on_gpu:
             return Tiles()
         quant = self._lib.llama_ftype_name(self._lib.llama_model_ftype(self._model))
-        tiles = Tiles.of(quant.decode(), self.system_info())
+        tiles = Tiles.of(quant.decode(), system_info)
         # Repacking takes Q4_K out of them, but neither Q6_K, which most files have some of, nor IQ.
         return tiles._replace(are_slow=tiles.are_slow and not spec.repack)
 

@@ -171,6 +171,21 @@ def nano_prompts() -> list[tuple[PromptPart, ...]]:
     ]
 
 
+def load(model: Path, mmproj: Path, n_gpu_layers: int, n_threads: int) -> LlamaEngine:
+    """An engine with all of a pair where its layers are, without repacked weights."""
+    spec = LoadSpec(
+        str(model),
+        str(mmproj),
+        n_threads=n_threads,
+        n_gpu_layers=n_gpu_layers,
+        vision_on_gpu=n_gpu_layers != 0,
+        repack=False,
+    )
+    engine = LlamaEngine()
+    engine.load(spec, _ignore_progress)
+    return engine
+
+
 def decode(
     engine: LlamaEngine,
     prompt: tuple[PromptPart, ...],
@@ -194,16 +209,8 @@ def decode(
 def nano(n_gpu_layers: int, n_threads: int, model: Path | None = None) -> dict[str, Any]:
     """Nano without drafts, twice, with them, asked again, and with drafts behind every match."""
     folder, prompts = models_dir() / "nano", nano_prompts()
-    spec = LoadSpec(
-        str(model or folder / "nano-q8_0.gguf"),
-        str(folder / "mmproj-nano-q8_0.gguf"),
-        n_threads=n_threads,
-        n_gpu_layers=n_gpu_layers,
-        vision_on_gpu=n_gpu_layers != 0,
-        repack=False,
-    )
-    engine = LlamaEngine()
-    engine.load(spec, _ignore_progress)
+    mmproj = folder / "mmproj-nano-q8_0.gguf"
+    engine = load(model or folder / "nano-q8_0.gguf", mmproj, n_gpu_layers, n_threads)
     decode(engine, prompts[0], Sampling(), None, Decoded())  # to warm up
     plain, drafts, recalled, forced, again = (Decoded() for _ in range(5))
     kinds = (
@@ -240,13 +247,7 @@ def nano(n_gpu_layers: int, n_threads: int, model: Path | None = None) -> dict[s
 
 def again(model: Path, mmproj: Path, n_gpu_layers: int) -> dict[str, Any]:
     """A model's first N_TOKENS behind some prompts: plain, with drafts, and with the past known."""
-    n_threads = psutil.cpu_count(logical=False) or 1
-    files, is_on_gpu = (str(model), str(mmproj)), n_gpu_layers != 0
-    spec = LoadSpec(
-        *files, n_threads, n_gpu_layers=n_gpu_layers, vision_on_gpu=is_on_gpu, repack=False
-    )
-    engine = LlamaEngine()
-    engine.load(spec, _ignore_progress)
+    engine = load(model, mmproj, n_gpu_layers, psutil.cpu_count(logical=False) or 1)
     prompts = nano_prompts()[: len(PICTURES)]
     decode(engine, prompts[-1], Sampling(), None, Decoded())  # to warm up
     runs = []

@@ -445,6 +445,31 @@ def test_drafts_change_nothing(
 
 
 @pytest.mark.usefixtures("eager")
+def test_in_eight_bits_neither_threads_nor_drafts_change_anything(
+    nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
+) -> None:
+    """In f16 they may: from 512 cells on a single token's attention is split among the threads."""
+    long = "Let me look at the picture: f(1) = 3, f(2) = 5, g(1) = 2, g(2) = 7. " * 12
+
+    def texts(spec: LoadSpec) -> list[list[int]]:
+        said, n_accepted = [], 0
+        with closing(LlamaEngine()) as engine:
+            engine.load(spec._replace(kv_type="q8_0"), no_progress)
+            for seed in range(6):
+                sampling = WARM._replace(seed=seed)
+                engine.prefill(table_prompt, Reserve(100, 1500), sampling, no_progress)
+                engine.append(long)
+                assert engine._n_tokens > 512
+                said.append([piece.token for piece in engine.decode(200)])
+                n_accepted += engine.draft_counts().accepted
+        assert (n_accepted > 0) is spec.drafts
+        return said
+
+    plain = texts(nano_spec._replace(n_threads=1, drafts=False))
+    assert texts(nano_spec._replace(n_threads=2)) == plain
+
+
+@pytest.mark.usefixtures("eager")
 def test_drafts_end_where_the_context_does(
     in_process: LlamaEngine, table_prompt: tuple[PromptPart, ...]
 ) -> None:

@@ -454,33 +454,26 @@ class LlamaEngine:
 
     def decode(self, n_max: int) -> Generator[Piece]:
         """See Engine.decode. Never runs ahead: the next token is chosen when it is asked for."""
-        n_left = n_max
+        n_left, draft = n_max, list[int]()
         while n_left > 0:
-            if n_plain := self._n_plain(n_left):
-                n_left -= n_plain
-                if (yield from self._decode_plain(n_plain)):
-                    return
-                continue
-            piece = self._decode_next(n_left)
-            if piece is None:
-                return
+            if self._pending is not None:
+                n_before, n_free = len(self._history), self._n_ctx - self._n_tokens
+                draft = yield from self._decode_singly(min(n_left, n_free))
+                if not draft:
+                    return  # the text or its room has ended
+                n_left -= len(self._history) - n_before
+            piece = self._decode_next(draft)
             n_left -= 1
             yield piece
             if piece.is_eog:
                 return
 
-    def _n_plain(self, n_left: int) -> int:
-        """How many of the next passes run one token each, with no draft to look for."""
-        if self._pending is None:
-            return 0
-        n_most = min(n_left, self._n_ctx - self._n_tokens)
-        return self._drafter.take_rest(n_most) if self._drafts else n_most
-
-    def _decode_plain(self, n_passes: int) -> Generator[Piece, None, bool]:
-        """Say a token a pass. Returns: whether the text has ended.
+    def _decode_singly(self, n_max: int) -> Generator[Piece, None, list[int]]:
+        """Say a token a pass, n_max at most, until there is a draft to run behind the next one.
 
         A pass leaves the caches of the processor cold, so every object that is touched between two
         of them costs a tiny model time.
+        Returns: the draft; nothing where n_max tokens were said or the text has ended.
         """
         assert self._pending is not None and self._batch is not None
         batch, token = self._batch, self._pending
@@ -490,36 +483,50 @@ class LlamaEngine:
         tokens, positions = batch.tokens, batch.positions
         sample, sampler = self._sample, self._sampler
         pieces, history, text = self._pieces, self._history, self._drafter.index.tokens
-        for _ in range(n_passes):
+        drafter, now_s = self._drafter, time.perf_counter
+        n_rest = drafter.take_rest(n_max) if self._drafts else n_max
+        began_s = drafted_s = 0.0
+        for n_left in range(n_max, 0, -1):
+            looks = n_rest == 0
+            if looks:
+                began_s = now_s()
+                draft = drafter.propose(n_left - 1)
+                drafted_s = now_s()
+                if draft:
+                    self._draft_s = drafted_s - began_s
+                    return draft
+            else:
+                n_rest -= 1
             tokens[0], positions[0] = token, self._n_pos
             if status := run(ctx, raw):
                 self._check_decode(status)
             self._n_tokens += 1
             self._n_pos += 1
             token = sample(sampler, ctx, 0)
+            if looks:
+                drafter.passed(0, 0, now_s() - drafted_s, drafted_s - began_s)
+                n_rest = drafter.take_rest(n_left - 1)
             piece = pieces.get(token) or self._piece(token)
             if piece.is_eog:
                 self._pending, self._row = None, 0
                 yield piece
-                return True
+                return []
             self._pending = token
             history.append(token)
             text.append(token)
             yield piece
-        return False
+        return []
 
-    def _decode_next(self, n_left: int) -> Piece | None:
+    def _decode_next(self, draft: list[int]) -> Piece:
         """The next token: chosen from logits that are there, or after a pass with a draft.
 
         As long as the model chooses the draft's tokens, the logits for the next one are there
-        already. Returns: None when no cell is free for the pass.
+        already.
         """
         if self._pending is None:
             token = self._sample(self._sampler, self._ctx, self._row)
-        elif self._n_tokens < self._n_ctx:
-            token = self._run_pass(self._pending, n_left - 1)
         else:
-            return None
+            token = self._run_draft(self._pending, draft)
         piece = self._pieces.get(token) or self._piece(token)
         if piece.is_eog:
             self._settle()  # also where it was drafted: the end is no part of the text
@@ -538,18 +545,13 @@ class LlamaEngine:
         assert self._chains is not None
         return self._chains.decode(chains, n_rounds)
 
-    def _run_pass(self, pending: int, n_draft_max: int) -> int:
+    def _run_draft(self, pending: int, draft: list[int]) -> int:
         """Run the pending token with a draft behind it. Returns: the token that comes next."""
-        n_free = self._n_ctx - self._n_tokens
         began_s = time.perf_counter()
-        self._draft = self._drafter.propose(min(n_draft_max, n_free - 1))
-        drafted_s = time.perf_counter()
-        self._run_tokens([pending, *self._draft], n_logits=len(self._draft) + 1)
-        self._pending = None
-        self._row = 0
+        self._run_tokens([pending, *draft], n_logits=len(draft) + 1)
+        self._draft, self._pending, self._row = draft, None, 0
         token: int = self._sample(self._sampler, self._ctx, 0)
-        self._draft_s = drafted_s - began_s
-        self._pass_s = time.perf_counter() - drafted_s
+        self._pass_s = time.perf_counter() - began_s
         return token
 
     def _settle(self) -> None:

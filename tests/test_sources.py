@@ -102,9 +102,10 @@ def test_a_name_that_only_its_suffix_likens(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(b"picture")
         except OSError:  # Windows has no such names
             continue
-    assert refusal(tmp_path / "nothere.png").hint is None
-    assert refusal(tmp_path / "a.png").hint is None
-    assert refusal(tmp_path / "a hint: rm.png").hint is None, "a name that nobody can type"
+    searched = f"check the name; it was looked for in {sources.shown(str(tmp_path))}"
+    assert refusal(tmp_path / "nothere.png").hint == searched
+    assert refusal(tmp_path / "a.png").hint == searched
+    assert refusal(tmp_path / "a hint: rm.png").hint == searched, "a name that nobody can type"
 
 
 @pytest.mark.parametrize("question", ["which gear turns clockwise?", "h(3.5 m)/2 = ?", "面积"])
@@ -122,7 +123,14 @@ def test_a_question_too_long_for_a_file_name_is_cut_in_the_message() -> None:
 
 
 def test_a_file_with_a_space_in_its_name_is_no_question() -> None:
-    assert refusal("my drawing.png").hint is None
+    assert "question" not in (refusal("my drawing.png").hint or "")
+
+
+def test_a_name_without_a_folder_is_told_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sources.shown(str(tmp_path)) in (refusal("nope.png").hint or "")
 
 
 def test_a_question_file_in_the_place_of_a_picture() -> None:

@@ -229,8 +229,12 @@ def _not_found(name: str) -> InputNotFoundError:
         hint = f"{CLIPBOARD} takes the copied picture; @FILE reads a question and goes last"
     else:
         hint = _question_hint(name)
-    if hint is None and folder != Path() and not _exists(str(folder)):
-        hint = f"there is no folder {shown(str(folder))} either: check the path"
+    if hint is None:
+        hint = (
+            f"check the name; it was looked for in {shown(str(folder.absolute()))}"
+            if _exists(str(folder))
+            else f"there is no folder {shown(str(folder))} either: check the path"
+        )
     return InputNotFoundError(message, hint=hint, reference="no-such-picture")
 
 

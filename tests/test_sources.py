@@ -133,6 +133,14 @@ def test_a_name_without_a_folder_is_told_where_it_was_looked_for(
     assert sources.shown(str(tmp_path)) in (refusal("nope.png").hint or "")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use can't be removed there")
+def test_a_name_in_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert refusal("nope.png").reference == "no-such-picture"
+
+
 def test_a_question_file_in_the_place_of_a_picture() -> None:
     error = refusal("@question.txt")
     assert error.exit_code is ExitCode.NO_INPUT

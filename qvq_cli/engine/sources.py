@@ -231,11 +231,18 @@ def _not_found(name: str) -> InputNotFoundError:
         hint = _question_hint(name)
     if hint is None:
         hint = (
-            f"check the name; it was looked for in {shown(str(folder.absolute()))}"
+            f"check the name; it was looked for in {shown(_absolute(folder))}"
             if _exists(str(folder))
             else f"there is no folder {shown(str(folder))} either: check the path"
         )
     return InputNotFoundError(message, hint=hint, reference="no-such-picture")
+
+
+def _absolute(folder: Path) -> str:
+    try:
+        return str(folder.absolute())
+    except OSError:  # somebody has removed the folder that we are in
+        return str(folder)
 
 
 def _question_hint(name: str) -> str | None:

@@ -8,10 +8,12 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from qvq_cli.engine.grid import PatchGrid
 from qvq_cli.engine.llama_library import load_error, progress_callback
+from qvq_cli.engine.page_faults import FaultsAhead
 from qvq_cli.engine.protocol import Bitmap, LoadSpec
 from qvq_cli.errors import EngineDiedError
 
@@ -57,6 +59,7 @@ class Vision:
         self._model = model
         self._spec = spec
         self._last_words = last_words
+        self._n_bytes = Path(spec.mmproj_path).stat().st_size
         self._context: Any = None
         self._callback: Any = None  # lives as long as C may call it
         self.load_s = 0.0
@@ -84,10 +87,12 @@ class Vision:
         params.warmup = False  # llama.cpp then makes the compute buffers for the real picture
         params.image_min_tokens = 1  # our bitmaps come at their final size: nothing to resize
         params.image_max_tokens = 1 << 20
-        self._callback = progress_callback(self._mtmd.mtmd_progress_callback, report)
-        params.progress_callback = self._callback
         path = self._spec.mmproj_path
-        self._context = self._mtmd.mtmd_init_from_file(os.fsencode(path), self._model, params)
+        with FaultsAhead(self._n_bytes) as faults:
+            watched = faults.watch(report)
+            self._callback = progress_callback(self._mtmd.mtmd_progress_callback, watched)
+            params.progress_callback = self._callback
+            self._context = self._mtmd.mtmd_init_from_file(os.fsencode(path), self._model, params)
         if not self._context or not self._mtmd.mtmd_support_vision(self._context):
             raise load_error(path, self._last_words())
         self.load_s = time.perf_counter() - started

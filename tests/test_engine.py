@@ -250,7 +250,8 @@ def test_a_crash_while_loading_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
     with telling_worker() as (engine, notices):
-        engine.load(nano_spec, kill_when(engine, signal.SIGSEGV))
+        os.kill(engine.pid, signal.SIGSEGV)
+        engine.load(nano_spec, no_progress)
         engine.prefill(table_prompt, ROOM, Sampling(), no_progress)
         assert len(take(engine, 5)) == 5
     assert notices == ["engine-restarted"]
@@ -269,8 +270,8 @@ def test_people_are_told_what_is_different_now(
     messages: list[str] = []
     with closing(WorkerEngine(verbose=False)) as engine:
         engine.on_notice = lambda _reference, message: messages.append(message)
-        spec = nano_spec._replace(repack=repack)
-        engine.load(spec, kill_when(engine, signal.SIGSEGV))
+        os.kill(engine.pid, signal.SIGSEGV)
+        engine.load(nano_spec._replace(repack=repack), no_progress)
     assert [message.partition("; trying once more ")[2] for message in messages] == [change]
 
 
@@ -297,8 +298,8 @@ def test_a_crash_is_tried_again_without_the_draft_model(nano_spec: LoadSpec) -> 
     engine = WorkerEngine(verbose=False)
     engine.on_notice = lambda _, message: notices.append(message)
     with closing(engine):
-        spec = nano_spec._replace(draft_path=nano_spec.model_path)
-        engine.load(spec, kill_when(engine, signal.SIGSEGV))
+        os.kill(engine.pid, signal.SIGSEGV)
+        engine.load(nano_spec._replace(draft_path=nano_spec.model_path), no_progress)
         assert engine._spec == cautious(nano_spec)
     assert "without the --draft model" in notices[0]
 

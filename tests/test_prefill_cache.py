@@ -176,7 +176,7 @@ def test_known_pictures_are_read_without_the_mmproj(cached_spec: LoadSpec, syste
         {"n_threads": 2},
         {"n_gpu_layers": 3},
         {"device": "CUDA0"},
-        {"repack": False},
+        {"repack": True},
         {"vision_on_gpu": False},
         {"cache": {"model_id": "other weights"}},
         {"cache": {"mmproj_id": "other weights"}},

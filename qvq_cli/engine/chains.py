@@ -20,7 +20,9 @@ from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.errors import PromptError
 
 N_PENDING_MAX = 32
-"""Tokens a chain may have pending: as many of 64 chains fill one batch."""
+"""Tokens a chain may have pending, and as many of an appended text run in one pass: of 64 chains they
+fill one batch, and from 64 tokens on llama.cpp's attention on a CPU rounds by where the other
+chains' cells lie."""
 
 
 @dataclass(slots=True)
@@ -120,10 +122,10 @@ class Chains:
         chain.n_pending += len(tokens)
         chain.n_said, chain.n_draws = len(chain.history) - 1, 0
         self._renew_sampler(chain)
+        while chain.n_pending > N_PENDING_MAX:
+            self._run([chain], n_held=chain.n_pending - N_PENDING_MAX)
         for n in self._m.split(chain.n_pending)[:-1]:
             self._run([chain], n_held=chain.n_pending - n)
-        if chain.n_pending > N_PENDING_MAX:
-            self._run([chain], n_held=1)
 
     def rewind(self, n_rounds: int) -> None:
         """Forget the last n_rounds rounds of the last decode, as if they had never been."""

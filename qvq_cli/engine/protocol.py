@@ -87,10 +87,11 @@ class LoadSpec(NamedTuple):
     """What to load and where to run it.
 
     n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
-    None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU. vision_on_gpu:
-    run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to compute everything anew.
-    drafts: guess tokens and check several in one pass where that is faster. draft_path: a second
-    model that makes such guesses; draft_on_gpu: all of it on the GPU.
+    None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU, which may crash
+    (see hub/repacking.py). vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's.
+    cache: None to compute everything anew. drafts: guess tokens and check several in one pass where
+    that is faster. draft_path: a second model that makes such guesses; draft_on_gpu: all of it on
+    the GPU.
     """
 
     model_path: str
@@ -98,7 +99,7 @@ class LoadSpec(NamedTuple):
     n_threads: int
     n_gpu_layers: int = 0
     device: str | None = None
-    repack: bool = True
+    repack: bool = False
     vision_on_gpu: bool = True
     kv_type: KvType = "f16"
     cache: CacheSpec | None = None

@@ -20,8 +20,8 @@ from qvq_cli.engine.text_batch import TextBatch
 from qvq_cli.errors import PromptError
 
 N_PENDING_MAX = 32
-"""Tokens a chain may have pending, of a longer text so many run in one pass. Those of 64 chains fill
-one batch; from 64 tokens on llama.cpp's attention on a CPU rounds by where other chains' cells lie.
+"""Tokens a chain may have pending, and of a longer text run in one pass. Those of 64 chains fill a
+batch; from 64 tokens on llama.cpp's attention on a CPU rounds by where other chains' cells lie.
 """
 
 

@@ -2,10 +2,11 @@
 
 Within a repetition the programs run one after the other, in turn forwards and backwards, so that a
 machine that slows down or speeds up favours none; medians are taken over the repetitions' own
-ratios. Before each run the files are read, so that none finds them colder. All see the same picture
-at the same size and token count, with as many threads as qvq takes by itself, and without repacked
-weights (which crash on CPUs with AMX). llama.cpp's tools get what makes them fastest for one
-picture and one answer: no warm-up run of llama-mtmd-cli, no fitting to devices, no larger context.
+ratios. Before each run the files are read and as much memory is used and let go, so that none finds
+either colder. All see the same picture at the same size and token count, with as many threads as
+qvq takes by itself, and without repacked weights (which crash on CPUs with AMX). llama.cpp's tools
+get what makes them fastest for one picture and one answer: no warm-up run of llama-mtmd-cli, no
+fitting to devices, no larger context.
 But for one row, in which nobody chooses.
 
 usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
@@ -14,6 +15,7 @@ usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 import argparse
 import compileall
 import json
+import mmap
 import os
 import sys
 import tempfile
@@ -39,6 +41,7 @@ MAX_THINKING = 128
 MAX_ANSWER = 256
 N_VOTES = 8
 MIB = 1 << 20
+PRIVATE = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
 
 
 class Subject(NamedTuple):
@@ -161,11 +164,19 @@ def solve(
 
 
 def warm(pair: Pair) -> None:
-    """Have both files in memory: some systems drop from it what lay idle for seconds."""
+    """Have both files in memory, and the memory for them: what lay idle for seconds may be gone.
+
+    A virtual machine may give free memory back to its host, from which 1.3 GB then take 2 to 3 s.
+    """
     for path in pair:
         with path.open("rb") as file:
             while file.read(1 << 24):
                 pass
+    with mmap.mmap(-1, pair.mmproj.stat().st_size, **PRIVATE) as memory:
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        for page in range(0, len(memory), mmap.PAGESIZE):
+            memory[page] = 1
 
 
 def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], int]:

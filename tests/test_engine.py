@@ -246,7 +246,7 @@ def kill_when(engine: WorkerEngine, number: int) -> Callable[[str, float], None]
     return on_progress
 
 
-def test_a_crash_while_loading_is_tried_again(
+def test_a_crash_before_the_model_is_loaded_is_tried_again(
     nano_spec: LoadSpec, table_prompt: tuple[PromptPart, ...]
 ) -> None:
     with telling_worker() as (engine, notices):

@@ -3,6 +3,7 @@
 import mmap
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -86,6 +87,20 @@ def test_what_is_left_alone(file_bytes: int, buffer_bytes: int, share: float) ->
     with FaultsAhead(file_bytes) as faults, new_memory(buffer_bytes):
         faults.watch(lambda _: None)(share)
         assert settle(faults, 0) == 0
+
+
+def test_a_system_that_allows_no_further_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in a report would end the load."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    shares: list[float] = []
+    with FaultsAhead(N) as faults, new_memory(N):
+        faults.watch(shares.append)(0.1)
+    assert shares == [0.1]
+    assert faults.n_touched == 0
 
 
 def test_it_ends_with_the_reading() -> None:

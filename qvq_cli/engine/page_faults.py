@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 _WORTHWHILE_BYTES = 64 << 20
@@ -56,12 +55,7 @@ class FaultsAhead:
     def __enter__(self) -> "FaultsAhead":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._has_ended = True
         if self._thread is not None:
             self._thread.join()
@@ -84,8 +78,10 @@ class FaultsAhead:
             return
         # Systems put new memory below the old: what else has come since then lies behind it.
         end = min(largest.end, largest.start + self._n_bytes)
-        self._thread = threading.Thread(target=self._touch, args=(largest.start, end), daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._touch, args=(largest.start, end), daemon=True)
+        with contextlib.suppress(RuntimeError):  # none is allowed: it takes longer
+            thread.start()
+            self._thread = thread
 
     def _touch(self, start: int, end: int) -> None:
         """Have every page there, the last first; what is there already takes no time."""

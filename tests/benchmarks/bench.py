@@ -6,8 +6,7 @@ ratios. Before each run the files are read and as much memory is used and let go
 either colder. All see the same picture at the same size and token count, with as many threads as
 qvq takes by itself, and without repacked weights (which crash on CPUs with AMX). llama.cpp's tools
 get what makes them fastest for one picture and one answer: no warm-up run of llama-mtmd-cli, no
-fitting to devices, no larger context.
-But for one row, in which nobody chooses.
+fitting to devices, no larger context. But for one row, in which nobody chooses.
 
 usage: python tests/benchmarks/bench.py [--quick] [--json FILE]
 """
@@ -239,6 +238,7 @@ def second_question(subject: Subject, n: int) -> list[tuple[float, float]]:
     """Seconds to the first token of a second question about a picture, and of the first."""
     pairs = []
     for _ in range(n):
+        warm(subject.pair)
         with tempfile.TemporaryDirectory() as folder:
             os.environ["QVQ_CACHE"] = folder
             first, second = (

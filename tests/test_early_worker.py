@@ -1,5 +1,6 @@
 """The engine's process is started before the command line is read, and never left over."""
 
+import os
 import subprocess
 import sys
 import time
@@ -76,6 +77,20 @@ def test_a_system_without_room_for_a_process(
     assert "llama.cpp's process can't be started" in capsys.readouterr().err
 
 
+def environment_of_worker() -> bytes:
+    """Settings of a worker that has just been started, each with a zero behind it."""
+    worker = spawn.spawn_worker()
+    environ = Path(f"/proc/{worker.pid}/environ")
+    patience_until = time.monotonic() + 10.0
+    try:
+        while not (settings := environ.read_bytes()):  # still turning into another program
+            assert time.monotonic() < patience_until
+            time.sleep(0.01)
+    finally:
+        spawn.dismiss(worker)
+    return settings
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("asked", "expected"),
@@ -88,14 +103,24 @@ def test_malloc_asks_for_huge_pages_before_the_persons_own_settings(
     asked: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLIBC_TUNABLES", asked)
-    worker = spawn.spawn_worker()
-    environ = Path(f"/proc/{worker.pid}/environ")
-    patience_until = time.monotonic() + 10.0
-    try:
-        while not (settings := environ.read_bytes()):  # still turning into another program
-            assert time.monotonic() < patience_until
-            time.sleep(0.01)
-    finally:
-        spawn.dismiss(worker)
     # Where one ends, some glibc writes a zero over the colon.
-    assert f"GLIBC_TUNABLES={expected}:".encode() in settings.replace(b"\0", b":")
+    assert f"GLIBC_TUNABLES={expected}:".encode() in environment_of_worker().replace(b"\0", b":")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.uname().machine != "x86_64", reason="a pause is short there"
+)
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [({}, b"5000"), ({"GOMP_SPINCOUNT": "7"}, b"7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_that_wait_soon_sleep_unless_the_person_has_settings(
+    asked: dict[str, str], expected: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    settings = environment_of_worker().split(b"\0")
+    found = [each for each in settings if each.startswith(b"GOMP_SPINCOUNT=")]
+    assert found == ([] if expected is None else [b"GOMP_SPINCOUNT=" + expected])

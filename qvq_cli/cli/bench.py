@@ -143,6 +143,7 @@ class _Bench:
             sizes=self._sizes,
             plan=self._plan,
             n_threads=spec.n_threads,
+            n_threads_batch=spec.most_threads,
             bandwidth=resources.bandwidth,
             measured=measured,
             forecasts=Forecasts(self._predicted, rates, frozenset(of_model), quants),

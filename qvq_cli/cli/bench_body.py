@@ -20,6 +20,7 @@ def bench_body(outcome: Outcome) -> dict[str, Any]:
         },
         "machine": {
             "n_threads": outcome.n_threads,
+            "n_threads_batch": outcome.n_threads_batch,
             "n_gpu_layers": plan.offload.n_gpu_layers,
             "devices": [use.name for use in plan.devices],
             "memory_bytes_per_s": outcome.bandwidth,

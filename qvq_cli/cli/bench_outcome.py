@@ -29,12 +29,17 @@ class Forecasts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """bandwidth: of the computer's memory in bytes/s, None where GPUs do the work."""
+    """What was measured, and what follows from it.
+
+    n_threads_batch: up to so many, for several tokens at once. bandwidth: of the computer's memory
+    in bytes/s, None where GPUs do the work.
+    """
 
     choice: ModelChoice
     sizes: ModelSizes
     plan: RunPlan
     n_threads: int
+    n_threads_batch: int
     bandwidth: float | None
     measured: Measured
     forecasts: Forecasts

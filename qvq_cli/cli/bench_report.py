@@ -40,6 +40,8 @@ def few_digits(seconds: float) -> str:
 def _headline(outcome: Outcome) -> str:
     choice, plan, n = outcome.choice, outcome.plan, outcome.n_threads
     threads = f"{n} thread{'' if n == 1 else 's'}"
+    if outcome.n_threads_batch > n:
+        threads += f" ({outcome.n_threads_batch} for several tokens at once)"
     layers = plan.offload.n_gpu_layers
     where = f"on the CPU, {threads}"
     if layers:

@@ -19,10 +19,9 @@ TINY_MODEL_BYTES = 100_000_000
 """Below this a token is less work than the threads' waiting for each other.
 
 Measured with nano on two cores: one thread 1,570 tokens/s, two 1,900; beside two busy programs one
-thread 870, two between 13 and 70. Eight chains that vote are no other case: 4.7 ms a round with one
-thread and 3.2 with two, but beside other programs a run took 2.3 times one chain's with one thread
-and 14 to 57 times with two.
+thread 870, two between 13 and 70. Several tokens at once are another case: see batch_threads.py.
 """
+TINY_MODEL_BATCH_THREADS = 2
 
 
 def make_demand(
@@ -148,10 +147,13 @@ def load_spec(
     draft: Draft | None = None,
 ) -> LoadSpec:
     """What the engine is told. Args: threads, device, repack, drafts: as typed."""
+    is_tiny = plan.memory.weight_bytes < TINY_MODEL_BYTES
+    may_differ = is_tiny and threads is None and plan.offload.n_gpu_layers == 0
     return LoadSpec(
         model_path=str(choice.model_path),
         mmproj_path=str(choice.mmproj_path),
-        n_threads=choose_threads(threads, is_tiny=plan.memory.weight_bytes < TINY_MODEL_BYTES),
+        n_threads=choose_threads(threads, is_tiny=is_tiny),
+        n_threads_batch=min(TINY_MODEL_BATCH_THREADS, physical_cores()) if may_differ else 0,
         n_gpu_layers=plan.offload.n_gpu_layers,
         device=device,
         repack=repacks(repack, choice.quant),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qvq_cli.engine.batch_threads import BatchThreads
 from qvq_cli.engine.chains import Chains, Machinery
 from qvq_cli.engine.draft_model import DraftModel
 from qvq_cli.engine.drafts import ON_CPU, ON_GPU, UNTILED, Drafter
@@ -147,7 +148,8 @@ class LlamaEngine:
             vision = None
         text = self._loader.load(spec, on_progress)
         started = time.perf_counter()
-        self._n_threads, self._kv_type, self._drafts = spec.n_threads, spec.kv_type, spec.drafts
+        self._n_threads, self._most_threads = spec.n_threads, spec.most_threads
+        self._kv_type, self._drafts = spec.kv_type, spec.drafts
         self._is_on_gpu = spec.n_gpu_layers != 0
         info = self.system_info()
         stamp = build_stamp(Path(self._lib._base_path), info)
@@ -331,7 +333,7 @@ class LlamaEngine:
         params.n_seq_max = n_chains
         params.kv_unified = n_chains > 1
         params.n_threads = self._n_threads
-        params.n_threads_batch = self._n_threads
+        params.n_threads_batch = self._most_threads
         params.no_perf = True
         if self._kv_type == "q8_0":
             params.type_k = params.type_v = self._lib.GGML_TYPE_Q8_0
@@ -347,6 +349,11 @@ class LlamaEngine:
             )
         self._memory = self._lib.llama_get_memory(self._ctx)
         self._batch = TextBatch(self._lib, N_BATCH)
+        self._batch_threads = BatchThreads(
+            lambda n: self._lib.llama_set_n_threads(self._ctx, self._n_threads, n),
+            n_few=self._n_threads,
+            n_many=self._most_threads,
+        )
         self._n_ctx: int = self._lib.llama_n_ctx(self._ctx)
         self._n_tokens = self._n_pos = 0
         past = None
@@ -398,10 +405,12 @@ class LlamaEngine:
                     y, x = divmod(i, width)
                     position[:] = (self._n_pos, self._n_pos + y, self._n_pos + x, 0)
                     lib.llama_batch_ext_set_pos(batch, index, position)
+                n_tokens = min(N_BATCH, n_image - start)
+                self._batch_threads.choose(n_tokens)
                 self._check_decode(
                     lib.llama_process(self._ctx, lib.LLAMA_PROCESS_TYPE_DECODE, batch)
                 )
-                self._n_tokens += min(N_BATCH, n_image - start)
+                self._n_tokens += n_tokens
                 on_progress("prefill", self._n_tokens / n_prompt)
         finally:
             lib.llama_batch_ext_free(batch)
@@ -437,7 +446,7 @@ class LlamaEngine:
                 self._ctx,
                 self._vocab,
                 batch,
-                run=lambda: self._check_decode(self._lib.llama_decode(self._ctx, batch.raw)),
+                run=self._run_batch,
                 split=self._tiles.split,
                 piece=lambda token: self._pieces.get(token) or self._piece(token),
             ),
@@ -721,9 +730,17 @@ class LlamaEngine:
         assert batch is not None
         batch.clear()
         n = batch.add(tokens, self._n_pos, n_logits=n_logits)
-        self._check_decode(self._lib.llama_decode(self._ctx, batch.raw))
+        self._run_batch()
         self._n_tokens += n
         self._n_pos += n
+
+    def _run_batch(self) -> None:
+        assert self._batch is not None
+        n_tokens = self._batch.raw.n_tokens
+        self._batch_threads.choose(n_tokens)
+        began_s = time.perf_counter()
+        self._check_decode(self._lib.llama_decode(self._ctx, self._batch.raw))
+        self._batch_threads.passed(n_tokens, time.perf_counter() - began_s)
 
     def _check_decode(self, status: int) -> None:
         if status != 0:

@@ -86,17 +86,19 @@ class CacheSpec(NamedTuple):
 class LoadSpec(NamedTuple):
     """What to load and where to run it.
 
-    n_gpu_layers: layers on the GPU, -1 for all. device: a llama.cpp device name ("CUDA0", "none"),
-    None for llama.cpp's choice. repack: let llama.cpp rewrite weights for this CPU, which may crash
-    (see hub/repacking.py). vision_on_gpu: run the mmproj on the GPU too. kv_type: the KV cache's.
-    cache: None to compute everything anew. drafts: guess tokens and check several in one pass where
-    that is faster. draft_path: a second model that makes such guesses; draft_on_gpu: all of it on
-    the GPU.
+    n_threads: of the CPU. n_threads_batch: up to so many for pictures and, while that is faster,
+    for several tokens at once; 0 for n_threads. n_gpu_layers: layers on the GPU, -1 for all.
+    device: a llama.cpp device name ("CUDA0", "none"), None for llama.cpp's choice. repack: let
+    llama.cpp rewrite weights for this CPU, which may crash (see hub/repacking.py). vision_on_gpu:
+    run the mmproj on the GPU too. kv_type: the KV cache's. cache: None to compute everything anew.
+    drafts: guess tokens and check several in one pass where that is faster. draft_path: a second
+    model that makes such guesses; draft_on_gpu: all of it on the GPU.
     """
 
     model_path: str
     mmproj_path: str
     n_threads: int
+    n_threads_batch: int = 0
     n_gpu_layers: int = 0
     device: str | None = None
     repack: bool = False
@@ -107,13 +109,18 @@ class LoadSpec(NamedTuple):
     draft_path: str | None = None
     draft_on_gpu: bool = False
 
+    @property
+    def most_threads(self) -> int:
+        """As many as may run at once."""
+        return max(self.n_threads, self.n_threads_batch)
+
     def reads_model_like(self, other: "LoadSpec") -> bool:
         """Whether the text model gets into memory the same way."""
         return self._agrees(other, "model_path", "n_gpu_layers", "device", "repack")
 
     def reads_mmproj_like(self, other: "LoadSpec") -> bool:
         """Whether the mmproj gets into memory the same way, beside the same text model."""
-        names = ("mmproj_path", "vision_on_gpu", "n_threads")
+        names = ("mmproj_path", "vision_on_gpu", "most_threads")
         return self.reads_model_like(other) and self._agrees(other, *names)
 
     def _agrees(self, other: "LoadSpec", *names: str) -> bool:

@@ -83,7 +83,7 @@ class Vision:
         params = self._mtmd.mtmd_context_params_default()
         params.use_gpu = self._spec.vision_on_gpu
         params.print_timings = False
-        params.n_threads = self._spec.n_threads
+        params.n_threads = self._spec.most_threads
         params.warmup = False  # llama.cpp then makes the compute buffers for the real picture
         params.image_min_tokens = 1  # our bitmaps come at their final size: nothing to resize
         params.image_max_tokens = 1 << 20

@@ -16,6 +16,7 @@ import compileall
 import json
 import mmap
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,15 +47,20 @@ PRIVATE = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.M
 class Subject(NamedTuple):
     """A model and how to run it, for qvq and its peers alike.
 
-    threads: as many as qvq takes by itself. max_thinking: noise never ends by itself, nano does.
+    threads, batch_threads: as many as qvq takes by itself for one token and for several.
+    max_thinking, max_answer: noise never ends by itself, nano does.
     """
 
     pair: Pair
     threads: int
+    batch_threads: int
     max_thinking: int
+    max_answer: int = MAX_ANSWER
 
 
-NANO = Subject(Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf"), 1, 1024)
+N_CORES = psutil.cpu_count(logical=False) or 1
+NANO_PAIR = Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf")
+NANO = Subject(NANO_PAIR, 1, min(2, N_CORES), 1024)
 
 
 class Counts(NamedTuple):
@@ -62,7 +68,7 @@ class Counts(NamedTuple):
 
     large, nano: decode and first token. defaults: the 2B's first token as both programs come, and
     its drafts. drafts: nano's. server: llama-server, and nano asked the same again. again: the 2B
-    asked a second question, and the same again.
+    asked a second question, and the same again. busy: the 2B beside another program.
 
     nano has many: its 300 tokens are over in half a second, and on a machine that others share
     such runs differ by half and more.
@@ -74,16 +80,26 @@ class Counts(NamedTuple):
     drafts: int
     server: int
     again: int
+    busy: int
     votes: int
     startup: int
     memory: int
 
 
 FULL = Counts(
-    large=10, nano=60, defaults=6, drafts=120, server=12, again=5, votes=12, startup=15, memory=2
+    large=10,
+    nano=60,
+    defaults=6,
+    drafts=120,
+    server=12,
+    again=5,
+    busy=5,
+    votes=12,
+    startup=15,
+    memory=2,
 )
 QUICK = Counts(
-    large=2, nano=4, defaults=2, drafts=4, server=2, again=2, votes=2, startup=5, memory=1
+    large=2, nano=4, defaults=2, drafts=4, server=2, again=2, busy=2, votes=2, startup=5, memory=1
 )
 
 
@@ -110,17 +126,20 @@ def qvq_solve(
     # llama-mtmd-cli sends no system prompt, so neither does qvq.
     alike = ("--no-repack", "--dialect", "heading", "--system", "")
     own = ("--cache" if cache else "--no-cache", "--drafts" if drafts else "--no-drafts")
-    run = ("--threads", str(subject.threads), "--jsonl", *alike, *own)
-    bounds = ("--max-thinking", str(subject.max_thinking), "--max-answer", str(MAX_ANSWER))
+    run = ("--jsonl", *alike, *own)
+    bounds = (
+        *("--max-thinking", str(subject.max_thinking)),
+        *("--max-answer", str(subject.max_answer)),
+    )
     limits = ("--image-tokens-min", str(IMAGE_TOKENS), "--image-tokens-max", str(IMAGE_TOKENS))
     return qvq("solve", str(PICTURE), question, *files, *run, *bounds, *limits)
 
 
 def mtmd_cli(peers: Peers, subject: Subject, prompt_tokens: int) -> list[str]:
-    pair, threads = subject.pair, str(subject.threads)
-    n_ctx = prompt_tokens + subject.max_thinking + MAX_ANSWER
+    pair, threads = subject.pair, ("-t", str(subject.threads), "-tb", str(subject.batch_threads))
+    n_ctx = prompt_tokens + subject.max_thinking + subject.max_answer
     files = ("-m", str(pair.model), "--mmproj", str(pair.mmproj), "--image", str(PICTURE))
-    run = ("-t", threads, "-n", "16", "-c", str(n_ctx), "--temp", "0", "--no-repack")
+    run = (*threads, "-n", "16", "-c", str(n_ctx), "--temp", "0", "--no-repack")
     limits = ("--image-min-tokens", str(IMAGE_TOKENS), "--image-max-tokens", str(IMAGE_TOKENS))
     fastest = ("--no-warmup", "--fit", "off")
     return [str(peers.mtmd_cli), *files, "-p", QUESTION, *run, *limits, *fastest]
@@ -203,6 +222,26 @@ def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], i
     return runs, prompt_tokens
 
 
+def beside_another(peers: Peers, subject: Subject, n: int) -> list[tuple[float, float]]:
+    """Tokens per second of qvq and of llama-bench while another program has a core to itself."""
+    usage = solve(subject)[1]["usage"]
+    pairs = []
+    for i in range(n):
+        tps = {}
+        for program in in_turn(("bench", "qvq"), i):
+            warm(subject.pair)
+            with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+                try:
+                    if program == "qvq":
+                        tps[program] = solve(subject, drafts=False)[1]["timings"]["decode_tps"]
+                    else:
+                        tps[program] = bench_decode_tps(peers, subject, usage)
+                finally:
+                    other.kill()
+        pairs.append((tps["qvq"], tps["bench"]))
+    return pairs
+
+
 def as_they_come(
     peers: Peers, subject: Subject, prompt_tokens: int, n: int
 ) -> list[tuple[float, float]]:
@@ -279,7 +318,7 @@ def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, 
     """Tokens per second of qvq with its drafts, and of llama-server with the faster of its own."""
     n_ctx = IMAGE_TOKENS + subject.max_thinking + 2 * MAX_ANSWER
     command = server_command(peers.server, subject.pair, IMAGE_TOKENS, n_ctx, subject.threads)
-    command += ["--no-repack", "--no-warmup"]
+    command += ["-tb", str(subject.batch_threads), "--no-repack", "--no-warmup"]
     n_max = subject.max_thinking + MAX_ANSWER
     rates: dict[str, list[float]] = {program: [] for program in ("qvq", *SPECULATIONS)}
     for i in range(n):
@@ -296,8 +335,7 @@ def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, 
 
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
-    n_threads = psutil.cpu_count(logical=False) or 1
-    large = Subject(get_shaped_2b(peers.source), n_threads, MAX_THINKING)
+    large = Subject(get_shaped_2b(peers.source), N_CORES, N_CORES, MAX_THINKING)
     on_2b, n_prompt_2b = compare(peers, large, counts.large)
     on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
     # Where the CPU has AMX, llama-mtmd-cli as it comes may crash (llama.cpp issue 20824).
@@ -306,6 +344,8 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     server_nano = against_server(peers, NANO, counts.server)
     again_2b = second_question(large, counts.again)
     same_2b, same_nano = same_question(large, counts.again), same_question(NANO, counts.server)
+    # Two tokens a second may be all there is: fewer of them.
+    busy_2b = beside_another(peers, large._replace(max_thinking=24, max_answer=16), counts.busy)
     memory_2b = measure_memory(peers, large, n_prompt_2b, counts.memory)
     memory_nano = measure_memory(peers, NANO, n_prompt_nano, counts.memory)
 
@@ -320,6 +360,7 @@ def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     return [
         Row("decode, 2B", "tok/s", decode(on_2b), wanted="at least", target=0.99),
         Row("decode, nano", "tok/s", decode(on_nano), wanted="at least", target=0.95),
+        Row("decode, 2B, beside a program", "tok/s", busy_2b, wanted="at least", target=1.0),
         Row(f"{new}, 2B", "tok/s", new_2b, wanted="at least", target=0.97),
         Row(f"{new}, nano", "tok/s", new_nano, wanted="at least", target=0.97),
         Row(f"{server}, nano", "tok/s", server_nano, wanted="at least", target=1.0),

@@ -4,6 +4,7 @@ usage: python tests/benchmarks/drafting.py gain TRANSCRIPTS VOCAB SECONDS...
            TRANSCRIPTS: a folder of QVQ's published cases; VOCAB: llama.cpp's ggml-vocab-qwen2.gguf;
            SECONDS: of a pass with 1, 2, 3, ... tokens. Nothing is timed: it is a calculation
        python tests/benchmarks/drafting.py nano N_GPU_LAYERS [N_THREADS [MODEL]]
+           N_THREADS: of all passes, else one, and two for several tokens, as qvq takes by itself;
            MODEL: nano in another quant, as llama-quantize makes them
        python tests/benchmarks/drafting.py again MODEL MMPROJ N_GPU_LAYERS
            how much sooner any model says again what it said
@@ -47,6 +48,7 @@ QUESTIONS = (
 TEMPERATURES = (0.0, 0.6)
 N_TOKENS = 400
 N_FORCED = 5
+N_CORES = psutil.cpu_count(logical=False) or 1
 PREFILL_S = 1.0  # of the calculation: what a prompt takes, which buys the first trials
 
 
@@ -171,12 +173,15 @@ def nano_prompts() -> list[tuple[PromptPart, ...]]:
     ]
 
 
-def load(model: Path, mmproj: Path, n_gpu_layers: int, n_threads: int) -> LlamaEngine:
+def load(
+    model: Path, mmproj: Path, n_gpu_layers: int, n_threads: int, n_threads_batch: int = 0
+) -> LlamaEngine:
     """An engine with all of a pair where its layers are, without repacked weights."""
     spec = LoadSpec(
         str(model),
         str(mmproj),
         n_threads=n_threads,
+        n_threads_batch=n_threads_batch,
         n_gpu_layers=n_gpu_layers,
         vision_on_gpu=n_gpu_layers != 0,
         repack=False,
@@ -206,11 +211,14 @@ def decode(
     into.accepted += counts.accepted
 
 
-def nano(n_gpu_layers: int, n_threads: int, model: Path | None = None) -> dict[str, Any]:
+def nano(
+    n_gpu_layers: int, n_threads: int, n_threads_batch: int = 0, model: Path | None = None
+) -> dict[str, Any]:
     """Nano without drafts, twice, with them, asked again, and with drafts behind every match."""
     folder, prompts = models_dir() / "nano", nano_prompts()
     mmproj = folder / "mmproj-nano-q8_0.gguf"
-    engine = load(model or folder / "nano-q8_0.gguf", mmproj, n_gpu_layers, n_threads)
+    model = model or folder / "nano-q8_0.gguf"
+    engine = load(model, mmproj, n_gpu_layers, n_threads, n_threads_batch)
     decode(engine, prompts[0], Sampling(), None, Decoded())  # to warm up
     plain, drafts, recalled, forced, again = (Decoded() for _ in range(5))
     kinds = (
@@ -247,7 +255,7 @@ def nano(n_gpu_layers: int, n_threads: int, model: Path | None = None) -> dict[s
 
 def again(model: Path, mmproj: Path, n_gpu_layers: int) -> dict[str, Any]:
     """A model's first N_TOKENS behind some prompts: plain, with drafts, and with the past known."""
-    engine = load(model, mmproj, n_gpu_layers, psutil.cpu_count(logical=False) or 1)
+    engine = load(model, mmproj, n_gpu_layers, N_CORES)
     prompts = nano_prompts()[: len(PICTURES)]
     decode(engine, prompts[-1], Sampling(), None, Decoded())  # to warm up
     runs = []
@@ -280,11 +288,11 @@ def main() -> None:
         case ["gain", folder, vocab, *seconds] if seconds:
             found = gain(Path(folder), Path(vocab), [float(value) for value in seconds])
         case ["nano", n_gpu_layers]:
-            found = nano(int(n_gpu_layers), 1)
+            found = nano(int(n_gpu_layers), 1, min(2, N_CORES))
         case ["nano", n_gpu_layers, n_threads]:
             found = nano(int(n_gpu_layers), int(n_threads))
         case ["nano", n_gpu_layers, n_threads, model]:
-            found = nano(int(n_gpu_layers), int(n_threads), Path(model))
+            found = nano(int(n_gpu_layers), int(n_threads), model=Path(model))
         case ["again", model, mmproj, n_gpu_layers]:
             found = again(Path(model), Path(mmproj), int(n_gpu_layers))
         case _:

@@ -110,6 +110,25 @@ def test_the_plot_is_an_svg_with_every_bar(
 
 
 @pytest.mark.usefixtures("small_shape")
+@pytest.mark.parametrize(("n_cores", "n_batch"), [(8, 2), (1, 1)])
+def test_a_tiny_model_takes_a_second_thread_for_several_tokens(
+    n_cores: int,
+    n_batch: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("QVQ_THREADS")
+    monkeypatch.setattr("qvq_cli.cli.planning.physical_cores", lambda: n_cores)
+    machine = benched(capfd, "--device", "none")["machine"]
+    assert (machine["n_threads"], machine["n_threads_batch"]) == (1, n_batch)
+    assert main([*FASTEST, "--device", "none"]) == ExitCode.ANSWER
+    said = "on the CPU, 1 thread (2 for several tokens at once), measured"
+    assert (said in capfd.readouterr().out) is (n_batch == 2)
+    machine = benched(capfd, "--device", "none", "--threads", "1")["machine"]
+    assert (machine["n_threads"], machine["n_threads_batch"]) == (1, 1)
+
+
+@pytest.mark.usefixtures("small_shape")
 def test_the_options_count(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 At every operation all threads wait for the last. A tiny model's single tokens are less work than
 that, so they have one thread; several at once, as drafts, votes and prompts are, gain from two
 (nano, two cores of a Xeon: passes of 2, 4 and 8 take 1.1, 1.9 and 3.7 ms instead of 1.9, 3.5 and
-6.8). Beside other programs two threads take longer than one, by up to three times: each waits for
+6.8). Beside other programs two threads have taken up to six times as long as one, as each waits for
 the other to get its turn. So passes are timed, and rest from the second thread when it doesn't pay.
 
 Rows are shared out among threads, so what is computed doesn't depend on it.

@@ -21,9 +21,10 @@ class Passes:
     def __init__(self) -> None:
         self.n_threads = 2
         self.token_s = {1: 1.0, 2: 0.6}
-        self._chooser = BatchThreads(self._set, n_few=1, n_many=2)
+        self.chooser = BatchThreads(self.set, n_few=1, n_many=2)
+        self.chooser.begin()
 
-    def _set(self, n: int) -> None:
+    def set(self, n: int) -> None:
         assert n != self.n_threads
         self.n_threads = n
 
@@ -31,9 +32,9 @@ class Passes:
         """The threads that each of n passes had."""
         had = []
         for _ in range(n):
-            self._chooser.choose(n_tokens)
+            self.chooser.choose(n_tokens)
             had.append(self.n_threads)
-            self._chooser.passed(n_tokens, n_tokens * self.token_s[self.n_threads])
+            self.chooser.passed(n_tokens, n_tokens * self.token_s[self.n_threads])
         return had
 
 
@@ -41,9 +42,12 @@ def test_one_pass_has_one_thread_and_all_others_two() -> None:
     assert Passes().run(1000) == [1] + [2] * 999
 
 
-def test_a_prompt_has_two_and_tells_nothing_of_short_passes() -> None:
+def test_a_prompt_has_two_and_tells_nothing_of_what_comes_behind_it() -> None:
     passes = Passes()
+    passes.chooser = BatchThreads(passes.set, n_few=1, n_many=2)
     passes.token_s[2] = 9.0
+    assert passes.run(5) == [2] * 5
+    passes.chooser.begin()
     assert passes.run(5, n_tokens=64) == [2] * 5
     passes.token_s[2] = 0.6
     assert passes.run(3) == [1, 2, 2]

@@ -9,6 +9,7 @@ the other to get its turn. So passes are timed, and rest from the second thread 
 Rows are shared out among threads, so what is computed doesn't depend on it.
 """
 
+import math
 from collections.abc import Callable
 
 N_LARGE = 64
@@ -31,12 +32,19 @@ class BatchThreads:
         self._set_threads = set_threads
         self._n_few, self._n_many = n_few, n_many
         self._n_now = n_many
-        # Passes still to run with few threads: the first tells what they take.
-        self._n_rest = 1
+        # Passes still to run with few threads.
+        self._n_rest = 0
         # Seconds a token: with few threads; and with many when they were slow N_SLOW times.
-        self._few_s = 0.0
+        self._few_s = math.inf
         self._suspect_s: float | None = None
         self._slow: list[float] = []
+
+    def begin(self) -> None:
+        """The prompt is read: the next pass shows what few threads take, and all are compared.
+
+        A prompt's passes say nothing of later ones: only the last of their tokens gets logits.
+        """
+        self._n_rest = 1
 
     def choose(self, n_tokens: int) -> None:
         """Set the threads for a pass that is about to run."""

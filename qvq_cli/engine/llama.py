@@ -215,6 +215,7 @@ class LlamaEngine:
             self._draft_model.read(self._drafter.index.tokens)
         self._lib.llama_synchronize(self._ctx)  # a GPU may still be computing
         on_progress("prefill", 1.0)
+        self._batch_threads.begin()
         self._drafter.prefilled(time.perf_counter() - started - read.load_s)
         self._new_sampler()
         return Prefilled(

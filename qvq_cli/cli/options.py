@@ -269,8 +269,8 @@ Threads = Annotated[
     typer.Option(
         min=1,
         max=512,
-        help="Threads, at most one for each CPU. Default: one for each physical core (one in all "
-        "for tiny models).",
+        help="Threads, at most one for each CPU. Default: one for each physical core (tiny "
+        "models: one, and up to two for several tokens at once).",
         envvar="QVQ_THREADS",
         rich_help_panel=MACHINE,
         show_default=False,

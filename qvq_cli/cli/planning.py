@@ -18,10 +18,12 @@ from qvq_cli.reasoning.policy import Policy
 TINY_MODEL_BYTES = 100_000_000
 """Below this a token is less work than the threads' waiting for each other.
 
-Measured with nano on two cores: one thread 1,570 tokens/s, two 1,900; beside two busy programs one
-thread 870, two between 13 and 70. Several tokens at once are another case: see batch_threads.py.
+Measured with nano on two cores of a Sapphire Rapids: one thread 880 tokens/s, two 1,320; beside one
+busy program 890 and 170, beside two 560 and 140. Several tokens at once are another case, since
+their threads can be changed at any time (batch_threads.py): another number for a single token may
+round otherwise.
 """
-TINY_MODEL_BATCH_THREADS = 2
+_TINY_MODEL_BATCH_THREADS = 2
 
 
 def make_demand(
@@ -103,6 +105,11 @@ def choose_threads(typed: int | None, *, is_tiny: bool) -> int:
     return 1 if is_tiny else physical_cores()
 
 
+def choose_batch_threads() -> int:
+    """For several tokens of a tiny model at once, where no number was typed."""
+    return min(_TINY_MODEL_BATCH_THREADS, physical_cores())
+
+
 def notices(
     options: SolveOptions, choice: ModelChoice, policy: Policy, plan: RunPlan, spec: LoadSpec
 ) -> Iterator[tuple[str, str]]:
@@ -153,7 +160,7 @@ def load_spec(
         model_path=str(choice.model_path),
         mmproj_path=str(choice.mmproj_path),
         n_threads=choose_threads(threads, is_tiny=is_tiny),
-        n_threads_batch=min(TINY_MODEL_BATCH_THREADS, physical_cores()) if may_differ else 0,
+        n_threads_batch=choose_batch_threads() if may_differ else 0,
         n_gpu_layers=plan.offload.n_gpu_layers,
         device=device,
         repack=repacks(repack, choice.quant),

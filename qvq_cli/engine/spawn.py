@@ -16,7 +16,8 @@ from qvq_cli.errors import EngineDiedError
 _SPIN_COUNT = 5_000
 """Measured on two cores of a Sapphire Rapids, with the shaped 2B and two threads, in ms a token:
 alone 91, and 91 with GNU's own; beside one busy program 200 and 580; beside two 185 and 230 to
-1,600. With 2,000 it is 89, 178 and 200 ms, but where pauses are short that is soon over."""
+1,600. With 2,000 it is 89, 178 and 200 ms, but pauses are shorter on other processors; 5,000 took
+0.06 ms there."""
 
 
 def spawn_worker() -> subprocess.Popen[bytes]:
@@ -50,8 +51,8 @@ def _environment() -> dict[str, str]:
     mmproj into such memory, and 1.3 GB are 2,200 page faults so instead of 336,000.
 
     GNU's OpenMP lets a thread that waits for the others turn 300,000 times before it sleeps. On x86
-    a turn is a "pause", which since Skylake takes 140 cycles instead of 10: some 20 ms of a core
-    that another program, and the thread that is waited for, can't have.
+    a turn is a "pause": 3.7 ms on a Sapphire Rapids, of a core that another program, and the thread
+    that is waited for, can't have. Elsewhere turns are other instructions, which were not measured.
     """
     tunables = ("glibc.malloc.hugetlb=1", os.environ.get("GLIBC_TUNABLES", ""))
     environment = {

@@ -22,13 +22,13 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 from measure import in_turn, peak_memory_bytes, run_s, until_begun
 from peers import Peers, get_peers
 from server import SPECULATIONS, fastest, server_command, server_decode_tps
 from shaped import Pair, get_shaped_2b
 from table import Row, format_table
 
+from qvq_cli.cli.planning import choose_batch_threads, choose_threads
 from qvq_cli.hub.memory import cpu_has_amx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +58,8 @@ class Subject(NamedTuple):
     max_answer: int = MAX_ANSWER
 
 
-N_CORES = psutil.cpu_count(logical=False) or 1
 NANO_PAIR = Pair(NANO_DIR / "nano-q8_0.gguf", NANO_DIR / "mmproj-nano-q8_0.gguf")
-NANO = Subject(NANO_PAIR, 1, min(2, N_CORES), 1024)
+NANO = Subject(NANO_PAIR, choose_threads(None, is_tiny=True), choose_batch_threads(), 1024)
 
 
 class Counts(NamedTuple):
@@ -223,7 +222,7 @@ def compare(peers: Peers, subject: Subject, n: int) -> tuple[list[Repetition], i
 
 
 def beside_another(peers: Peers, subject: Subject, n: int) -> list[tuple[float, float]]:
-    """Tokens per second of qvq and of llama-bench while another program has a core to itself."""
+    """Tokens per second of qvq and of llama-bench while another program keeps a core busy."""
     usage = solve(subject)[1]["usage"]
     pairs = []
     for i in range(n):
@@ -316,10 +315,10 @@ def new_question(subject: Subject, n: int) -> list[tuple[float, float]]:
 
 def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, float]]:
     """Tokens per second of qvq with its drafts, and of llama-server with the faster of its own."""
-    n_ctx = IMAGE_TOKENS + subject.max_thinking + 2 * MAX_ANSWER
+    n_ctx = IMAGE_TOKENS + subject.max_thinking + 2 * subject.max_answer
     command = server_command(peers.server, subject.pair, IMAGE_TOKENS, n_ctx, subject.threads)
     command += ["-tb", str(subject.batch_threads), "--no-repack", "--no-warmup"]
-    n_max = subject.max_thinking + MAX_ANSWER
+    n_max = subject.max_thinking + subject.max_answer
     rates: dict[str, list[float]] = {program: [] for program in ("qvq", *SPECULATIONS)}
     for i in range(n):
         warm(subject.pair)
@@ -335,7 +334,8 @@ def against_server(peers: Peers, subject: Subject, n: int) -> list[tuple[float, 
 
 def model_rows(peers: Peers, counts: Counts) -> list[Row]:
     """Decode speed, time to first token and memory, on both models."""
-    large = Subject(get_shaped_2b(peers.source), N_CORES, N_CORES, MAX_THINKING)
+    n_threads = choose_threads(None, is_tiny=False)
+    large = Subject(get_shaped_2b(peers.source), n_threads, n_threads, MAX_THINKING)
     on_2b, n_prompt_2b = compare(peers, large, counts.large)
     on_nano, n_prompt_nano = compare(peers, NANO, counts.nano)
     # Where the CPU has AMX, llama-mtmd-cli as it comes may crash (llama.cpp issue 20824).
@@ -405,6 +405,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single value too")
     options = parser.parse_args()
     counts = QUICK if options.quick else FULL
+    for name in [name for name in os.environ if name.startswith("QVQ_")]:
+        del os.environ[name]  # QVQ_THREADS for one would bind qvq alone
     compileall.compile_dir(ROOT / "qvq_cli", quiet=1)  # as pip does with what it installs
     peers = get_peers()
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:

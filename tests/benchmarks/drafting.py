@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
+from qvq_cli.cli.planning import choose_batch_threads, choose_threads
 from qvq_cli.engine import llama
 from qvq_cli.engine.drafts import Drafter, Place
 from qvq_cli.engine.grid import ImageLimits
@@ -48,7 +47,6 @@ QUESTIONS = (
 TEMPERATURES = (0.0, 0.6)
 N_TOKENS = 400
 N_FORCED = 5
-N_CORES = psutil.cpu_count(logical=False) or 1
 PREFILL_S = 1.0  # of the calculation: what a prompt takes, which buys the first trials
 
 
@@ -255,7 +253,7 @@ def nano(
 
 def again(model: Path, mmproj: Path, n_gpu_layers: int) -> dict[str, Any]:
     """A model's first N_TOKENS behind some prompts: plain, with drafts, and with the past known."""
-    engine = load(model, mmproj, n_gpu_layers, N_CORES)
+    engine = load(model, mmproj, n_gpu_layers, choose_threads(None, is_tiny=False))
     prompts = nano_prompts()[: len(PICTURES)]
     decode(engine, prompts[-1], Sampling(), None, Decoded())  # to warm up
     runs = []
@@ -288,7 +286,7 @@ def main() -> None:
         case ["gain", folder, vocab, *seconds] if seconds:
             found = gain(Path(folder), Path(vocab), [float(value) for value in seconds])
         case ["nano", n_gpu_layers]:
-            found = nano(int(n_gpu_layers), 1, min(2, N_CORES))
+            found = nano(int(n_gpu_layers), 1, choose_batch_threads())
         case ["nano", n_gpu_layers, n_threads]:
             found = nano(int(n_gpu_layers), int(n_threads))
         case ["nano", n_gpu_layers, n_threads, model]:
